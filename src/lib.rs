@@ -1,0 +1,10 @@
+//! A crash-safe, versioned, event-sourced session log for AI agents.
+
+pub mod damage;
+mod error;
+pub mod json;
+pub mod storage;
+mod version;
+
+pub use error::{Error, Result};
+pub use version::Version;

@@ -82,6 +82,12 @@ pub enum Error {
         /// The system's error.
         source: io::Error,
     },
+    /// An earlier write or sync of this session failed. Nothing of this call was written: open the session again.
+    #[error("{}: an earlier write failed, so nothing more is written; open the session again", path.display())]
+    Poisoned {
+        /// The session's directory.
+        path: PathBuf,
+    },
     /// A file of a newer format. Use the newer program.
     #[error("{} was written in format {found} by {writer}; this program reads up to format {supported}: use a newer one", path.display())]
     UnsupportedVersion {

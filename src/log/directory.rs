@@ -1,0 +1,80 @@
+//! The names in a session's directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::storage::{EntryKind, Storage};
+use crate::{Error, Result};
+
+/// The writer's lock file.
+pub(crate) const LOCK: &str = "LOCK";
+/// The directory for bytes that left the log.
+pub(crate) const QUARANTINE: &str = "quarantine";
+const DIGITS: usize = 20;
+
+/// What is in a session's directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Listing {
+    /// The base versions of the segments, ascending.
+    pub(crate) segments: Vec<u64>,
+    /// The versions of the snapshots, ascending.
+    pub(crate) snapshots: Vec<u64>,
+    /// Whether there is a quarantine.
+    pub(crate) quarantine: bool,
+    /// Files that an interrupted creation or replacement left behind.
+    pub(crate) temporary: Vec<String>,
+    /// Segment names that are not regular files.
+    pub(crate) not_files: Vec<String>,
+    /// Whatever else is there; ignored.
+    pub(crate) strays: Vec<String>,
+}
+
+impl Listing {
+    /// Lists `dir`; `None` if there is no such directory.
+    pub(crate) fn read(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>> {
+        let entries = match storage.list(dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("list", dir)(e)),
+        };
+        let mut listing = Self::default();
+        for entry in entries {
+            let name = entry.name;
+            let is_file = entry.kind == EntryKind::File;
+            match (versioned(&name, ".seg"), versioned(&name, ".snap")) {
+                (Some(base), _) if is_file => listing.segments.push(base),
+                (Some(_), _) => listing.not_files.push(name),
+                (_, Some(version)) if is_file => listing.snapshots.push(version),
+                _ if name == QUARANTINE && entry.kind == EntryKind::Directory => {
+                    listing.quarantine = true;
+                }
+                _ if name == LOCK && is_file => {}
+                _ if name.ends_with(".tmp") && is_file => listing.temporary.push(name),
+                _ => listing.strays.push(name),
+            }
+        }
+        listing.segments.sort_unstable();
+        listing.snapshots.sort_unstable();
+        listing.strays.sort_unstable();
+        Ok(Some(listing))
+    }
+
+    /// Whether the directory holds no trace of a log: a creation that never finished.
+    pub(crate) fn is_unborn(&self) -> bool {
+        self.segments.is_empty()
+            && self.snapshots.is_empty()
+            && self.not_files.is_empty()
+            && !self.quarantine
+    }
+}
+
+/// The path of the segment whose first event has version `base`.
+pub(crate) fn segment_path(dir: &Path, base: u64) -> PathBuf {
+    dir.join(format!("{base:020}.seg"))
+}
+
+fn versioned(name: &str, suffix: &str) -> Option<u64> {
+    let digits = name.strip_suffix(suffix)?;
+    let is_version = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
+    is_version.then(|| digits.parse().ok()).flatten()
+}

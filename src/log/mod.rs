@@ -1,0 +1,18 @@
+//! One log: a directory of segments, its writer and its readers.
+
+mod classify;
+mod directory;
+mod quarantine;
+mod reader;
+mod recover;
+mod salvage;
+mod scan;
+mod segment;
+mod stats;
+mod writer;
+
+pub(crate) use directory::Listing;
+pub(crate) use reader::{LogReader, Replayed, Scanned};
+pub(crate) use recover::{Recovery, recover};
+pub(crate) use segment::SegmentFile;
+pub(crate) use writer::{Draft, LogWriter, WriterOptions};

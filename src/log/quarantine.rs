@@ -1,0 +1,97 @@
+//! Bytes that leave the log are kept: copied to `quarantine/` and synced before anything is cut.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::storage::{OpenMode, Storage, StorageFile, read_full_at, write_all_at};
+use crate::{Error, Result};
+
+use super::directory::QUARANTINE;
+
+const CHUNK: u64 = 1 << 20;
+
+/// A range of a segment to set aside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    /// The base version of the segment.
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+}
+
+/// Copies a range of `file` to a new file in the quarantine of `dir`; durable when it returns.
+///
+/// A copy that an interrupted recovery finished before is used again.
+pub(crate) fn set_aside(
+    storage: &dyn Storage,
+    dir: &Path,
+    file: &dyn StorageFile,
+    range: Range,
+) -> Result<PathBuf> {
+    let quarantine = dir.join(QUARANTINE);
+    match storage.create_dir(&quarantine) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(Error::io("create directory", &quarantine)(e)),
+    }
+    storage.sync_dir(dir).map_err(Error::io("sync directory", dir))?;
+    for attempt in 0..u32::MAX {
+        let name = format!("{:020}-{}-{attempt}.bytes", range.segment, range.offset);
+        let path = quarantine.join(name);
+        match storage.open(&path, OpenMode::CreateNew) {
+            Ok(copy) => {
+                copy_range(file, &*copy, range).map_err(Error::io("write", &path))?;
+                storage.sync_dir(&quarantine).map_err(Error::io("sync directory", &quarantine))?;
+                return Ok(path);
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                let copy = storage.open(&path, OpenMode::Write).map_err(Error::io("open", &path))?;
+                if is_copy(file, &*copy, range).map_err(Error::io("read", &path))? {
+                    copy.sync_data().map_err(Error::io("sync", &path))?;
+                    storage.sync_dir(&quarantine).map_err(Error::io("sync directory", &quarantine))?;
+                    return Ok(path);
+                }
+            }
+            Err(e) => return Err(Error::io("create", &path)(e)),
+        }
+    }
+    Err(Error::AlreadyExists(format!("every name in {}", quarantine.display())))
+}
+
+fn copy_range(from: &dyn StorageFile, to: &dyn StorageFile, range: Range) -> io::Result<()> {
+    for_chunks(from, range, &mut |bytes, at| write_all_at(to, bytes, at).map(|()| true))?;
+    to.sync_data()
+}
+
+fn is_copy(file: &dyn StorageFile, copy: &dyn StorageFile, range: Range) -> io::Result<bool> {
+    if copy.len()? != range.length {
+        return Ok(false);
+    }
+    let mut other = Vec::new();
+    for_chunks(file, range, &mut |bytes, at| {
+        other.resize(bytes.len(), 0);
+        let got = read_full_at(copy, &mut other, at)?;
+        Ok(got == bytes.len() && other == bytes)
+    })
+}
+
+/// Calls `each` with the range's bytes, chunk by chunk, until it says false; returns its last answer.
+fn for_chunks(
+    file: &dyn StorageFile,
+    range: Range,
+    each: &mut dyn FnMut(&[u8], u64) -> io::Result<bool>,
+) -> io::Result<bool> {
+    let (mut done, mut buf) = (0, vec![0; CHUNK.min(range.length) as usize]);
+    while done < range.length {
+        let want = CHUNK.min(range.length - done) as usize;
+        let got = read_full_at(file, &mut buf[..want], range.offset + done)?;
+        if got == 0 {
+            break;
+        }
+        if !each(&buf[..got], done)? {
+            return Ok(false);
+        }
+        done += got as u64;
+    }
+    Ok(true)
+}

@@ -1,0 +1,251 @@
+//! Finding every good frame in a segment that the strict scan could not get through.
+//!
+//! Frames are recognised by magic, header checksum, salt and envelope checksum. A frame at its own offset is
+//! taken first; one at another offset only where it fills a hole in the versions. Everything between taken
+//! frames is a damaged region.
+
+use std::io;
+
+use memchr::memchr;
+
+use crate::format::{
+    FRAME_HEADER_LEN, FRAME_MAGIC, Fault, Frame, FrameHeader, Kind,
+};
+
+use super::scan::{After, Expect, Window};
+
+const SECTOR: u64 = 512;
+
+/// A good frame: its envelopes are whole, single payloads may not be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    /// Where it is, in bytes from the start of the segment.
+    pub(crate) offset: u64,
+    pub(crate) header: FrameHeader,
+    /// What follows it.
+    pub(crate) after: After,
+    /// Whether it is away from the offset that it was written to.
+    pub(crate) displaced: bool,
+    /// Whether padding and trailer are good.
+    pub(crate) ends_good: bool,
+}
+
+impl Spot {
+    fn end(&self) -> u64 {
+        self.offset + self.header.frame_len()
+    }
+}
+
+/// A range of a segment that holds no frame of the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Region {
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    /// The first version that is missing here, whether or not any is known to be lost.
+    pub(crate) missing_from: u64,
+    /// The lost versions, where they are known: first and last of each range.
+    pub(crate) lost: Vec<(u64, u64)>,
+    /// Whether the region reaches the end of the file, so that it is not known how much is lost.
+    pub(crate) at_end: bool,
+    pub(crate) fault: Fault,
+    /// It is zero, has an all-zero part of a sector, runs past the end, or is shorter than a frame header.
+    pub(crate) looks_torn: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Salvaged {
+    /// The good frames in the order of their versions.
+    pub(crate) spots: Vec<Spot>,
+    /// The damaged regions in the order of their offsets.
+    pub(crate) regions: Vec<Region>,
+    /// The greatest watermark in any header with a good checksum.
+    pub(crate) durable: u64,
+}
+
+/// Salvages `window` from `from` on, where `expect` is what should have come there. `next_base` is the base
+/// version of the next segment, if there is one.
+pub(crate) fn salvage(
+    window: &mut Window<'_>,
+    from: u64,
+    expect: Expect,
+    next_base: Option<u64>,
+) -> io::Result<Salvaged> {
+    let found = find_frames(window, from, expect.salt)?;
+    let below = next_base.unwrap_or(u64::MAX);
+    let mut spots = in_place(&found.spots, expect, below);
+    let lines = spots.clone();
+    fill_with_displaced(&mut spots, &found.spots, expect, below);
+    let regions = regions(window, from, expect, &lines, &spots, &found, next_base)?;
+    Ok(Salvaged { spots, regions, durable: found.durable })
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    /// In the order of their offsets.
+    spots: Vec<Spot>,
+    /// The greatest last version of any good header, with or without a good body.
+    hint: Option<u64>,
+    durable: u64,
+}
+
+fn find_frames(window: &mut Window<'_>, from: u64, salt: Option<u32>) -> io::Result<Found> {
+    let (mut found, mut offset, end) = (Found::default(), from, window.len());
+    let mut salt = salt;
+    while offset < end {
+        let bytes = window.get(offset, 64 << 10)?;
+        let (got, hit) = (bytes.len() as u64, memchr(FRAME_MAGIC[0], bytes));
+        let Some(hit) = hit else {
+            offset += got.max(1);
+            continue;
+        };
+        offset += hit as u64;
+        let Ok(header) = FrameHeader::decode(window.get(offset, FRAME_HEADER_LEN)?) else {
+            offset += 1;
+            continue;
+        };
+        if *salt.get_or_insert(header.salt) != header.salt {
+            offset += 1;
+            continue;
+        }
+        found.durable = found.durable.max(header.durable_version);
+        found.hint = found.hint.max(header.last_version());
+        let len = header.frame_len();
+        let bytes = window.get(offset, len as usize)?;
+        let decoded = Frame::decode(header, bytes)
+            .and_then(|frame| Ok((After::frame(&frame)?, frame.check_ends(bytes).is_ok())));
+        let Ok((after, ends_good)) = decoded else {
+            offset += 1;
+            continue;
+        };
+        let displaced = u64::from(header.offset) != offset;
+        found.spots.push(Spot { offset, header, after, displaced, ends_good });
+        offset += len;
+    }
+    Ok(found)
+}
+
+/// The frames at their own offsets whose versions and epochs never go back.
+fn in_place(found: &[Spot], expect: Expect, below: u64) -> Vec<Spot> {
+    let (mut version, mut epoch) = (expect.version, expect.epoch);
+    let mut taken: Vec<Spot> = Vec::new();
+    for spot in found.iter().filter(|spot| !spot.displaced) {
+        let fits = spot.header.first_version >= version
+            && spot.header.epoch >= epoch
+            && spot.after.version <= below;
+        if fits {
+            (version, epoch) = (spot.after.version, spot.header.epoch);
+            taken.push(*spot);
+        }
+    }
+    taken
+}
+
+/// Adds displaced commits whose versions are missing, if their neighbours link to them.
+fn fill_with_displaced(spots: &mut Vec<Spot>, found: &[Spot], expect: Expect, below: u64) {
+    let mut displaced: Vec<_> = found
+        .iter()
+        .filter(|spot| spot.displaced && matches!(spot.header.kind, Kind::Events | Kind::Gap))
+        .collect();
+    displaced.sort_by_key(|spot| (spot.header.first_version, spot.offset));
+    for spot in displaced {
+        let (first, next) = (spot.header.first_version, spot.after.version);
+        let at = spots.partition_point(|s| s.header.first_version < first);
+        let before = at.checked_sub(1).map(|i| spots[i]);
+        let follows = before.map_or(expect.version, |s| s.after.version);
+        let link = before.map_or(expect.link, |s| Some(s.after.link));
+        let behind = spots.get(at);
+        let until = behind.map_or(below, |s| s.header.first_version);
+        let links_back = follows != first || link.is_none_or(|link| link == spot.header.prev_link);
+        let links_on = behind.is_none_or(|s| next != until || s.header.prev_link == spot.after.link);
+        if first >= follows && next <= until && next > first && links_back && links_on {
+            spots.insert(at, *spot);
+        }
+    }
+}
+
+fn regions(
+    window: &mut Window<'_>,
+    from: u64,
+    expect: Expect,
+    lines: &[Spot],
+    spots: &[Spot],
+    found: &Found,
+    next_base: Option<u64>,
+) -> io::Result<Vec<Region>> {
+    let end = window.len();
+    let (mut at, mut version, mut regions) = (from, expect.version, Vec::new());
+    for spot in lines {
+        let first = spot.header.first_version;
+        if spot.offset > at || first > version {
+            let lost = missing(spots, version, first);
+            regions.push(region(window, at..spot.offset, version, lost, false, expect)?);
+        }
+        (at, version) = (spot.end(), spot.after.version);
+    }
+    let lost_until = next_base.unwrap_or_else(|| {
+        found.hint.map_or(version, |last| last.saturating_add(1)).max(version)
+    });
+    let lost = missing(spots, version, lost_until);
+    if !window.is_zero(at, end)? || next_base.is_some_and(|base| base > version) {
+        let at_end = next_base.is_none();
+        regions.push(region(window, at..end, version, lost, at_end, expect)?);
+    }
+    Ok(regions)
+}
+
+/// The versions from `from` to before `until` that no spot holds.
+fn missing(spots: &[Spot], from: u64, until: u64) -> Vec<(u64, u64)> {
+    let (mut next, mut lost) = (from, Vec::new());
+    for spot in spots.iter().filter(|s| s.after.version > from && s.header.first_version < until) {
+        if spot.header.first_version > next {
+            lost.push((next, spot.header.first_version - 1));
+        }
+        next = next.max(spot.after.version);
+    }
+    if next < until {
+        lost.push((next, until - 1));
+    }
+    lost
+}
+
+fn region(
+    window: &mut Window<'_>,
+    range: std::ops::Range<u64>,
+    missing_from: u64,
+    lost: Vec<(u64, u64)>,
+    at_end: bool,
+    expect: Expect,
+) -> io::Result<Region> {
+    let (offset, length) = (range.start, range.end - range.start);
+    let expect = Expect { version: missing_from, link: None, ..expect };
+    let mut past_end = false;
+    let decoded = FrameHeader::decode(window.get(offset, FRAME_HEADER_LEN)?);
+    let fault = match decoded.and_then(|header| expect.check(&header, offset).map(|()| header)) {
+        Ok(header) => {
+            past_end = offset + header.frame_len() > window.len();
+            let bytes = window.get(offset, header.frame_len() as usize)?;
+            super::scan::whole_frame(header, bytes)
+                .err()
+                .unwrap_or(Fault::Sequence("bytes between frames"))
+        }
+        Err(fault) => fault,
+    };
+    let looks_torn = past_end
+        || length < FRAME_HEADER_LEN as u64
+        || has_zero_sector(window, offset, offset + length)?;
+    Ok(Region { offset, length, missing_from, lost, at_end, fault, looks_torn })
+}
+
+/// Whether any 512-byte sector's part of the range is all zero.
+fn has_zero_sector(window: &mut Window<'_>, from: u64, to: u64) -> io::Result<bool> {
+    let mut at = from;
+    while at < to {
+        let end = ((at / SECTOR + 1) * SECTOR).min(to);
+        if window.is_zero(at, end)? {
+            return Ok(true);
+        }
+        at = end;
+    }
+    Ok(false)
+}

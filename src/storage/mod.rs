@@ -3,6 +3,16 @@
 //! Everything that the engine does to a disk goes through [`Storage`] and [`StorageFile`], so that a test can
 //! take the power away between any two calls. Paths are joined by the engine and passed as they are.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod file;
+mod memory;
+mod pages;
+mod tree;
+
+pub use file::FileStorage;
+pub use memory::MemoryStorage;
+
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -46,9 +56,10 @@ pub struct Entry {
 pub trait Storage: Send + Sync + fmt::Debug {
     /// Opens a file. Refuses directories and symbolic links.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn StorageFile>>;
-    /// Renames a file or a directory, replacing a file that has the new name (not a directory).
+    /// Renames a file or a directory, replacing a file that has the new name (not a directory: that is
+    /// `AlreadyExists`, also if it is empty). Files that are open, in a renamed directory too, stay open.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Removes a file.
+    /// Removes a file. Whoever has it open goes on with it.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
@@ -80,7 +91,8 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize>;
     /// Cuts or extends (with zeros) to a length.
     fn set_len(&self, len: u64) -> io::Result<()>;
-    /// Makes room for at least `len` bytes in all; the file is extended with zeros if it was shorter.
+    /// Makes room for at least `len` bytes in all; the file is extended with zeros if it was shorter, and
+    /// never cut.
     fn allocate(&self, len: u64) -> io::Result<()>;
     /// Makes the bytes and the length durable (not the name).
     fn sync_data(&self) -> io::Result<()>;

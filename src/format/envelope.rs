@@ -33,7 +33,13 @@ type V1<'a> = (u8, u8, &'a str, u64, &'a [u8]);
 impl<'a> Envelope<'a> {
     /// The bytes, or `None` if they are longer than an envelope may be.
     pub(crate) fn encode(&self) -> Option<Vec<u8>> {
-        let fields: V1<'_> = (self.kind, self.flags, self.subject, self.message_id, self.extra);
+        let fields: V1<'_> = (
+            self.kind,
+            self.flags,
+            self.subject,
+            self.message_id,
+            self.extra,
+        );
         let mut bytes = bincode::encode_to_vec(fields, CONFIG).ok()?;
         bytes.insert(0, VERSION);
         (bytes.len() <= MAX_ENVELOPE).then_some(bytes)
@@ -41,7 +47,9 @@ impl<'a> Envelope<'a> {
 
     /// Decodes; every byte must be used.
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, Fault> {
-        let (version, rest) = bytes.split_first().ok_or(Fault::Envelope("empty envelope"))?;
+        let (version, rest) = bytes
+            .split_first()
+            .ok_or(Fault::Envelope("empty envelope"))?;
         if *version != VERSION {
             return Err(Fault::Envelope("unknown envelope version"));
         }
@@ -51,6 +59,12 @@ impl<'a> Envelope<'a> {
             return Err(Fault::Envelope("envelope has bytes left over"));
         }
         let (kind, flags, subject, message_id, extra) = fields;
-        Ok(Self { kind, flags, subject, message_id, extra })
+        Ok(Self {
+            kind,
+            flags,
+            subject,
+            message_id,
+            extra,
+        })
     }
 }

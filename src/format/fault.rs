@@ -12,7 +12,11 @@ pub(crate) enum Fault {
     /// The header's checksum does not match.
     HeaderChecksum,
     /// A truly newer format: the checksum matches, the version or a feature bit is unknown.
-    Newer { major: u16, incompat: u32, writer: String },
+    Newer {
+        major: u16,
+        incompat: u32,
+        writer: String,
+    },
     /// A value in a header that its checksum vouches for, but that no writer writes.
     HeaderValue(&'static str),
     /// A frame of another log.
@@ -45,7 +49,11 @@ impl fmt::Display for Fault {
             Self::Short => "shorter than its header",
             Self::Magic => "no frame where one should be",
             Self::HeaderChecksum => "header checksum",
-            Self::Newer { major, incompat, writer } => {
+            Self::Newer {
+                major,
+                incompat,
+                writer,
+            } => {
                 return write!(f, "format {major} (features {incompat:#x}) by {writer}");
             }
             Self::HeaderValue(what) | Self::Envelope(what) | Self::Sequence(what) => what,

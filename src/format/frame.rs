@@ -1,8 +1,6 @@
 //! A frame: one atomic commit.
 
-use super::{
-    FRAME_HEADER_LEN, FRAME_TRAILER_LEN, Fault, FrameHeader, Kind, crc, u16_at, u32_at,
-};
+use super::{FRAME_HEADER_LEN, FRAME_TRAILER_LEN, Fault, FrameHeader, Kind, crc, u16_at, u32_at};
 
 /// The length of an entry in the meta before its envelope, in bytes.
 const ENTRY_LEN: usize = 10;
@@ -29,7 +27,10 @@ pub(crate) fn encode_frame(
     out: &mut Vec<u8>,
 ) -> FrameHeader {
     let start = out.len();
-    let meta_len: usize = entries.iter().map(|(envelope, _)| ENTRY_LEN + envelope.len()).sum();
+    let meta_len: usize = entries
+        .iter()
+        .map(|(envelope, _)| ENTRY_LEN + envelope.len())
+        .sum();
     let payload_len: usize = entries.iter().map(|(_, payload)| payload.len()).sum();
     out.reserve(FRAME_HEADER_LEN + meta_len + payload_len + 8 + FRAME_TRAILER_LEN);
     out.resize(start + FRAME_HEADER_LEN, 0);
@@ -48,7 +49,11 @@ pub(crate) fn encode_frame(
     let mut header = FrameHeader {
         kind: spec.kind,
         flags: 0,
-        event_count: if spec.kind == Kind::Events { entries.len() as u16 } else { 0 },
+        event_count: if spec.kind == Kind::Events {
+            entries.len() as u16
+        } else {
+            0
+        },
         meta_len: meta_len as u32,
         payload_len: payload_len as u32,
         first_version: spec.first_version,
@@ -89,7 +94,11 @@ impl<'a> Frame<'a> {
         if crc(meta) != header.meta_crc {
             return Err(Fault::MetaChecksum);
         }
-        let frame = Self { header, meta, payloads: &rest[..payload_len] };
+        let frame = Self {
+            header,
+            meta,
+            payloads: &rest[..payload_len],
+        };
         let (mut count, mut payload_sum, mut meta_sum) = (0_u64, 0, 0);
         for entry in frame.entries() {
             count += 1;
@@ -124,7 +133,11 @@ impl<'a> Frame<'a> {
     /// The entries, in order.
     pub(crate) fn entries(&self) -> Entries<'a> {
         let payload_at = FRAME_HEADER_LEN + self.meta.len();
-        Entries { meta: self.meta, payloads: self.payloads, payload_at }
+        Entries {
+            meta: self.meta,
+            payloads: self.payloads,
+            payload_at,
+        }
     }
 
     /// The payload of a frame that has a single entry, such as SEAL and GAP; empty if it has none.
@@ -169,8 +182,12 @@ impl<'a> Iterator for Entries<'a> {
         let envelope_end = ENTRY_LEN + u16_at(self.meta, 8) as usize;
         let envelope = self.meta.get(ENTRY_LEN..envelope_end)?;
         let payload = self.payloads.get(..payload_len)?;
-        let entry =
-            RawEntry { envelope, payload, payload_crc: u32_at(self.meta, 4), payload_at: self.payload_at };
+        let entry = RawEntry {
+            envelope,
+            payload,
+            payload_crc: u32_at(self.meta, 4),
+            payload_at: self.payload_at,
+        };
         self.meta = &self.meta[envelope_end..];
         self.payloads = &self.payloads[payload_len..];
         self.payload_at += payload_len;

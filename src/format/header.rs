@@ -52,8 +52,18 @@ impl SegmentHeader {
         let (major, incompat) = (u16_at(bytes, 8), u32_at(bytes, 16));
         if major != MAJOR || incompat != 0 {
             let writer = bytes[88..120].iter().take_while(|b| **b != 0);
-            let writer = writer.map(|b| if b.is_ascii_graphic() { char::from(*b) } else { ' ' });
-            return Err(Fault::Newer { major, incompat, writer: writer.collect() });
+            let writer = writer.map(|b| {
+                if b.is_ascii_graphic() {
+                    char::from(*b)
+                } else {
+                    ' '
+                }
+            });
+            return Err(Fault::Newer {
+                major,
+                incompat,
+                writer: writer.collect(),
+            });
         }
         if u32_at(bytes, 12) as usize != SEGMENT_HEADER_LEN {
             return Err(Fault::HeaderValue("segment header length"));
@@ -203,7 +213,9 @@ impl FrameHeader {
     /// The version of the last event; for a frame without events, the version before `first_version`.
     /// `None` if it does not fit, which no writer writes.
     pub(crate) fn last_version(&self) -> Option<u64> {
-        let next = self.first_version.checked_add(u64::from(self.event_count))?;
+        let next = self
+            .first_version
+            .checked_add(u64::from(self.event_count))?;
         next.checked_sub(1).filter(|last| *last < u64::MAX >> 1)
     }
 

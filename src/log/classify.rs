@@ -84,7 +84,11 @@ mod tests {
                     && fits(row.closed, closed)
                     && fits(row.looks_torn, looks_torn)
             });
-            assert_eq!(rows.count(), 1, "durable {durable}, closed {closed}, torn {looks_torn}");
+            assert_eq!(
+                rows.count(),
+                1,
+                "durable {durable}, closed {closed}, torn {looks_torn}"
+            );
         }
     }
 
@@ -92,9 +96,16 @@ mod tests {
     fn durable_damage_is_never_torn_and_only_torn_tails_are_cut() {
         for bits in 0..8_u8 {
             let (durable, closed, looks_torn) = (bits & 1 != 0, bits & 2 != 0, bits & 4 != 0);
-            let verdict = classify(Evidence { durable, closed, looks_torn });
+            let verdict = classify(Evidence {
+                durable,
+                closed,
+                looks_torn,
+            });
             assert_eq!(verdict == Verdict::Torn, !durable && !closed && looks_torn);
-            assert_eq!(verdict == Verdict::Suspect, !durable && !closed && !looks_torn);
+            assert_eq!(
+                verdict == Verdict::Suspect,
+                !durable && !closed && !looks_torn
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod classify;
 mod directory;
+mod payload;
 mod quarantine;
 mod reader;
 mod recover;
@@ -12,7 +13,7 @@ mod stats;
 mod writer;
 
 pub(crate) use directory::Listing;
+pub(crate) use payload::PayloadReader;
 pub(crate) use reader::{LogReader, Replayed, Scanned};
 pub(crate) use recover::{Recovery, recover};
-pub(crate) use segment::SegmentFile;
-pub(crate) use writer::{Draft, LogWriter, WriterOptions};
+pub(crate) use writer::{Birth, Draft, LogWriter, WriterOptions};

@@ -34,32 +34,45 @@ pub(crate) fn set_aside(
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         Err(e) => return Err(Error::io("create directory", &quarantine)(e)),
     }
-    storage.sync_dir(dir).map_err(Error::io("sync directory", dir))?;
+    storage
+        .sync_dir(dir)
+        .map_err(Error::io("sync directory", dir))?;
     for attempt in 0..u32::MAX {
         let name = format!("{:020}-{}-{attempt}.bytes", range.segment, range.offset);
         let path = quarantine.join(name);
         match storage.open(&path, OpenMode::CreateNew) {
             Ok(copy) => {
                 copy_range(file, &*copy, range).map_err(Error::io("write", &path))?;
-                storage.sync_dir(&quarantine).map_err(Error::io("sync directory", &quarantine))?;
+                storage
+                    .sync_dir(&quarantine)
+                    .map_err(Error::io("sync directory", &quarantine))?;
                 return Ok(path);
             }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                let copy = storage.open(&path, OpenMode::Write).map_err(Error::io("open", &path))?;
+                let copy = storage
+                    .open(&path, OpenMode::Write)
+                    .map_err(Error::io("open", &path))?;
                 if is_copy(file, &*copy, range).map_err(Error::io("read", &path))? {
                     copy.sync_data().map_err(Error::io("sync", &path))?;
-                    storage.sync_dir(&quarantine).map_err(Error::io("sync directory", &quarantine))?;
+                    storage
+                        .sync_dir(&quarantine)
+                        .map_err(Error::io("sync directory", &quarantine))?;
                     return Ok(path);
                 }
             }
             Err(e) => return Err(Error::io("create", &path)(e)),
         }
     }
-    Err(Error::AlreadyExists(format!("every name in {}", quarantine.display())))
+    Err(Error::AlreadyExists(format!(
+        "every name in {}",
+        quarantine.display()
+    )))
 }
 
 fn copy_range(from: &dyn StorageFile, to: &dyn StorageFile, range: Range) -> io::Result<()> {
-    for_chunks(from, range, &mut |bytes, at| write_all_at(to, bytes, at).map(|()| true))?;
+    for_chunks(from, range, &mut |bytes, at| {
+        write_all_at(to, bytes, at).map(|()| true)
+    })?;
     to.sync_data()
 }
 

@@ -24,10 +24,7 @@ pub(crate) enum Replayed<'a> {
     /// An event whose payload is damaged; `payload` is empty.
     PayloadLost(Event<'a>),
     /// Events that are lost altogether.
-    Lost {
-        first: Version,
-        last: Version,
-    },
+    Lost { first: Version, last: Version },
 }
 
 type Visit<'v> = &'v mut dyn FnMut(Replayed<'_>) -> Result<()>;
@@ -86,20 +83,38 @@ pub(crate) struct SegmentEnd {
 impl LogReader {
     /// Reads everything once. `None` if there is no log.
     pub(crate) fn scan(&self, visit: Visit<'_>) -> Result<Option<Scanned>> {
-        let Some(listing) = Listing::read(&*self.storage, &self.dir)? else { return Ok(None) };
+        let Some(listing) = Listing::read(&*self.storage, &self.dir)? else {
+            return Ok(None);
+        };
         if listing.is_unborn() {
             return Ok(None);
         }
         let mut pass = Pass::new(&self.dir);
         for name in &listing.not_files {
-            pass.report(self.dir.join(name), "a segment's name on something that is not a file");
+            pass.report(
+                self.dir.join(name),
+                "a segment's name on something that is not a file",
+            );
         }
         let open = |base: u64| SegmentFile::open(&*self.storage, &self.dir, base, OpenMode::Read);
-        let mut next = listing.segments.first().map(|base| open(*base)).transpose()?;
+        let mut next = listing
+            .segments
+            .first()
+            .map(|base| open(*base))
+            .transpose()?;
         for i in 0..listing.segments.len() {
             let Some(segment) = next.take() else { break };
-            next = listing.segments.get(i + 1).map(|base| open(*base)).transpose()?;
-            pass.segment(&segment, next.as_ref(), i + 2 == listing.segments.len(), visit)?;
+            next = listing
+                .segments
+                .get(i + 1)
+                .map(|base| open(*base))
+                .transpose()?;
+            pass.segment(
+                &segment,
+                next.as_ref(),
+                i + 2 == listing.segments.len(),
+                visit,
+            )?;
         }
         pass.finish(visit).map(Some)
     }
@@ -115,7 +130,12 @@ struct Pass {
 
 impl Pass {
     fn new(dir: &Path) -> Self {
-        let expect = Expect { salt: None, version: 1, link: None, epoch: 0 };
+        let expect = Expect {
+            salt: None,
+            version: 1,
+            link: None,
+            epoch: 0,
+        };
         let out = Scanned {
             log_id: [0; 16],
             salt: 0,
@@ -128,7 +148,12 @@ impl Pass {
             not_understood: None,
             events: 0,
         };
-        Self { dir: dir.to_path_buf(), log_id: None, expect, out }
+        Self {
+            dir: dir.to_path_buf(),
+            log_id: None,
+            expect,
+            out,
+        }
     }
 
     fn report(&mut self, segment: PathBuf, cause: &str) {
@@ -156,7 +181,7 @@ impl Pass {
             return Ok(());
         }
         self.out.durable = self.out.durable.max(segment.base.saturating_sub(1));
-        let mut scan = Scan::new(&*segment.file, segment.len, self.expect);
+        let mut scan = Scan::new(Arc::clone(&segment.file), segment.len, self.expect);
         let mut end = SegmentEnd {
             base: segment.base,
             no: segment.header.as_ref().map_or(0, |h| h.segment_no),
@@ -185,11 +210,20 @@ impl Pass {
             let from = scan.offset;
             let found = salvage(&mut scan.window, from, self.expect, next_base);
             let found = found.map_err(Error::io("read", &segment.path))?;
-            self.out.durable = self.out.durable.max(found.durable).max(next_base.unwrap_or(1) - 1);
+            self.out.durable = self
+                .out
+                .durable
+                .max(found.durable)
+                .max(next_base.unwrap_or(1) - 1);
             self.salvaged(segment, &mut end, &found.spots, &found.regions, open, visit)?;
-            if let Some(base) = next_base.filter(|base| *base > self.expect.version && !end.sealed) {
+            if let Some(base) = next_base.filter(|base| *base > self.expect.version && !end.sealed)
+            {
                 let (first, last) = (Version(self.expect.version), Version(base - 1));
-                self.expect = Expect { version: base, link: None, ..self.expect };
+                self.expect = Expect {
+                    version: base,
+                    link: None,
+                    ..self.expect
+                };
                 visit(Replayed::Lost { first, last })?;
             }
         }
@@ -208,7 +242,10 @@ impl Pass {
                 }
                 self.expect.salt.get_or_insert(header.salt);
                 if segment.base == 1 && header.prev_link != first_link(&log_id) {
-                    self.report(segment.path.clone(), "the first segment's link is not the log's");
+                    self.report(
+                        segment.path.clone(),
+                        "the first segment's link is not the log's",
+                    );
                 }
             }
             Err(fault) => {
@@ -219,7 +256,10 @@ impl Pass {
             }
         }
         if segment.base < self.expect.version {
-            self.report(segment.path.clone(), "the segment repeats versions of the one before it");
+            self.report(
+                segment.path.clone(),
+                "the segment repeats versions of the one before it",
+            );
             return Ok(false);
         }
         if segment.base > self.expect.version {
@@ -244,7 +284,11 @@ impl Pass {
             cause: "the segment file is missing".to_owned(),
             messages: Vec::new(),
         });
-        self.expect = Expect { version: base, link: None, ..self.expect };
+        self.expect = Expect {
+            version: base,
+            link: None,
+            ..self.expect
+        };
         visit(Replayed::Lost { first, last })
     }
 
@@ -264,7 +308,10 @@ impl Pass {
         }
         if header.kind == Kind::Gap {
             if let Ok(gap) = serde_json::from_slice::<crate::format::Gap>(frame.body()) {
-                return visit(Replayed::Lost { first: Version(gap.first), last: Version(gap.last) });
+                return visit(Replayed::Lost {
+                    first: Version(gap.first),
+                    last: Version(gap.last),
+                });
             }
         }
         if header.kind != Kind::Events {
@@ -295,7 +342,10 @@ impl Pass {
                     self.payload_lost(end, offset, &entry, version, &lost);
                     match lost.envelope {
                         Some(event) => visit(Replayed::PayloadLost(event))?,
-                        None => visit(Replayed::Lost { first: version, last: version })?,
+                        None => visit(Replayed::Lost {
+                            first: version,
+                            last: version,
+                        })?,
                     }
                 }
             }
@@ -315,11 +365,15 @@ impl Pass {
             use EventKind::{MessageAdded, MessageRedacted, MessageUpdated};
             matches!(e.kind, MessageAdded | MessageUpdated | MessageRedacted)
         };
-        let message = lost.envelope.as_ref().filter(is_message).map(|event| LostMessage {
-            version,
-            agent_id: event.subject.to_owned(),
-            message_id: event.message_id,
-        });
+        let message = lost
+            .envelope
+            .as_ref()
+            .filter(is_message)
+            .map(|event| LostMessage {
+                version,
+                agent_id: event.subject.to_owned(),
+                message_id: event.message_id,
+            });
         self.out.damage.push(Damage {
             segment: end.path.clone(),
             offset: frame_at + entry.payload_at as u64,
@@ -342,8 +396,14 @@ impl Pass {
         open: bool,
         visit: Visit<'_>,
     ) -> Result<()> {
-        let judged: Vec<_> = regions.iter().map(|r| (r, self.judge(r, end, open))).collect();
-        let torn = judged.iter().find(|(_, verdict)| *verdict == Verdict::Torn).map(|(r, _)| *r);
+        let judged: Vec<_> = regions
+            .iter()
+            .map(|r| (r, self.judge(r, end, open)))
+            .collect();
+        let torn = judged
+            .iter()
+            .find(|(_, verdict)| *verdict == Verdict::Torn)
+            .map(|(r, _)| *r);
         let cut = torn.map_or(u64::MAX, |region| region.offset);
         for (region, verdict) in judged.iter().take_while(|(r, _)| r.offset < cut) {
             self.out.damage.extend(damages(&end.path, region, *verdict));
@@ -352,7 +412,10 @@ impl Pass {
         for spot in spots.iter().filter(|spot| spot.offset < cut) {
             let first = spot.header.first_version;
             if first > next {
-                visit(Replayed::Lost { first: Version(next), last: Version(first - 1) })?;
+                visit(Replayed::Lost {
+                    first: Version(next),
+                    last: Version(first - 1),
+                })?;
             }
             next = spot.after.version;
             let len = spot.header.frame_len() as usize;
@@ -363,7 +426,11 @@ impl Pass {
                 self.frame(end, spot.offset, &frame, false, visit)?;
             }
             if !spot.ends_good || spot.displaced {
-                let cause = if spot.displaced { "the frame belongs to another place" } else { "trailer" };
+                let cause = if spot.displaced {
+                    "the frame belongs to another place"
+                } else {
+                    "trailer"
+                };
                 self.report(end.path.clone(), cause);
                 if let Some(damage) = self.out.damage.last_mut() {
                     (damage.offset, damage.length) = (spot.offset, spot.header.frame_len());
@@ -376,7 +443,15 @@ impl Pass {
             let length = segment.len - region.offset;
             let damage = damages(&end.path, region, Verdict::Torn).next();
             let damage = damage.map(|damage| Damage { length, ..damage });
-            self.out.torn = damage.map(|d| (d, Torn { offset: region.offset, length }));
+            self.out.torn = damage.map(|d| {
+                (
+                    d,
+                    Torn {
+                        offset: region.offset,
+                        length,
+                    },
+                )
+            });
         }
         Ok(())
     }
@@ -411,7 +486,10 @@ fn damages<'r>(
     region: &'r Region,
     verdict: Verdict,
 ) -> impl Iterator<Item = Damage> + 'r {
-    let known = region.lost.iter().map(|(first, last)| (Some(*first), Some(*last)));
+    let known = region
+        .lost
+        .iter()
+        .map(|(first, last)| (Some(*first), Some(*last)));
     let unknown_end = region.at_end && region.lost.is_empty();
     let fallback = (unknown_end.then_some(region.missing_from), None);
     let fallback = region.lost.is_empty().then_some(fallback);
@@ -430,7 +508,7 @@ fn damages<'r>(
 /// Whether a segment has nothing after its header.
 fn is_frameless(segment: &SegmentFile) -> bool {
     let from = crate::format::SEGMENT_HEADER_LEN as u64;
-    let mut window = super::scan::Window::new(&*segment.file, segment.len);
+    let mut window = super::scan::Window::new(Arc::clone(&segment.file), segment.len);
     window.is_zero(from, segment.len).unwrap_or(false)
 }
 
@@ -449,8 +527,10 @@ fn event<'a>(
     frame_at: u64,
     is_whole: bool,
 ) -> Result<Event<'a>, LostPayload<'a>> {
-    let envelope = Envelope::decode(entry.envelope)
-        .map_err(|fault| LostPayload { fault, envelope: None })?;
+    let envelope = Envelope::decode(entry.envelope).map_err(|fault| LostPayload {
+        fault,
+        envelope: None,
+    })?;
     let place = Place {
         segment,
         offset: frame_at + entry.payload_at as u64,
@@ -469,10 +549,16 @@ fn event<'a>(
         place,
     };
     if !is_whole {
-        return Err(LostPayload { fault: Fault::Payload, envelope: Some(event) });
+        return Err(LostPayload {
+            fault: Fault::Payload,
+            envelope: Some(event),
+        });
     }
     match std::str::from_utf8(entry.payload) {
         Ok(payload) => Ok(Event { payload, ..event }),
-        Err(_) => Err(LostPayload { fault: Fault::Payload, envelope: Some(event) }),
+        Err(_) => Err(LostPayload {
+            fault: Fault::Payload,
+            envelope: Some(event),
+        }),
     }
 }

@@ -30,10 +30,17 @@ pub(crate) fn recover(
 ) -> Result<Recovery> {
     let mut recovery = Recovery::default();
     if let Some((damage, torn)) = scanned.torn.take() {
-        let segment = scanned.segments.iter_mut().find(|s| s.path == damage.segment);
+        let segment = scanned
+            .segments
+            .iter_mut()
+            .find(|s| s.path == damage.segment);
         if let Some(segment) = segment {
             let file = open(storage, &segment.path)?;
-            let range = Range { segment: segment.base, offset: torn.offset, length: torn.length };
+            let range = Range {
+                segment: segment.base,
+                offset: torn.offset,
+                length: torn.length,
+            };
             let kept = set_aside(storage, dir, &*file, range)?;
             cut(&*file, &segment.path, torn.offset)?;
             (segment.len, segment.end) = (torn.offset, torn.offset);
@@ -54,7 +61,9 @@ pub(crate) fn recover(
 /// A tail that was read may be in the page cache only, and an earlier failed sync may have marked its pages
 /// clean: so its bytes are written again before they are believed.
 fn make_durable(storage: &dyn Storage, segment: &SegmentEnd) -> Result<()> {
-    let Some(from) = segment.unsure_from else { return Ok(()) };
+    let Some(from) = segment.unsure_from else {
+        return Ok(());
+    };
     let file = open(storage, &segment.path)?;
     let (mut at, mut buf) = (from, Vec::new());
     while at < segment.end {
@@ -66,17 +75,24 @@ fn make_durable(storage: &dyn Storage, segment: &SegmentEnd) -> Result<()> {
         write_all_at(&*file, &buf[..got], at).map_err(Error::io("write", &segment.path))?;
         at += got as u64;
     }
-    file.sync_data().map_err(Error::io("fdatasync", &segment.path))
+    file.sync_data()
+        .map_err(Error::io("fdatasync", &segment.path))
 }
 
 /// A roll that a crash interrupted: the successor is there, the SEAL is not.
 fn finish_roll(storage: &dyn Storage, dir: &Path, scanned: &mut Scanned) -> Result<()> {
-    let Some(last) = scanned.segments.last() else { return Ok(()) };
+    let Some(last) = scanned.segments.last() else {
+        return Ok(());
+    };
     if last.end == SEGMENT_HEADER_LEN as u64 {
-        storage.sync_dir(dir).map_err(Error::io("sync directory", dir))?;
+        storage
+            .sync_dir(dir)
+            .map_err(Error::io("sync directory", dir))?;
     }
     let before = scanned.segments.len().checked_sub(2);
-    let Some(before) = before.filter(|i| !scanned.segments[*i].sealed) else { return Ok(()) };
+    let Some(before) = before.filter(|i| !scanned.segments[*i].sealed) else {
+        return Ok(());
+    };
     let segment = &scanned.segments[before];
     let file = open(storage, &segment.path)?;
     cut(&*file, &segment.path, segment.end)?;
@@ -89,7 +105,9 @@ fn remove_temporary(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let listing = Listing::read(storage, dir)?.unwrap_or_default();
     for name in listing.temporary {
         let path = dir.join(name);
-        storage.remove_file(&path).map_err(Error::io("remove", &path))?;
+        storage
+            .remove_file(&path)
+            .map_err(Error::io("remove", &path))?;
     }
     Ok(())
 }
@@ -103,7 +121,9 @@ fn cut(file: &dyn StorageFile, path: &Path, len: u64) -> Result<()> {
 }
 
 fn open(storage: &dyn Storage, path: &Path) -> Result<Box<dyn StorageFile>> {
-    storage.open(path, OpenMode::Write).map_err(Error::io("open", path))
+    storage
+        .open(path, OpenMode::Write)
+        .map_err(Error::io("open", path))
 }
 
 /// The path of the last segment.

@@ -8,9 +8,7 @@ use std::io;
 
 use memchr::memchr;
 
-use crate::format::{
-    FRAME_HEADER_LEN, FRAME_MAGIC, Fault, Frame, FrameHeader, Kind,
-};
+use crate::format::{FRAME_HEADER_LEN, FRAME_MAGIC, Fault, Frame, FrameHeader, Kind};
 
 use super::scan::{After, Expect, Window};
 
@@ -66,7 +64,7 @@ pub(crate) struct Salvaged {
 /// Salvages `window` from `from` on, where `expect` is what should have come there. `next_base` is the base
 /// version of the next segment, if there is one.
 pub(crate) fn salvage(
-    window: &mut Window<'_>,
+    window: &mut Window,
     from: u64,
     expect: Expect,
     next_base: Option<u64>,
@@ -77,7 +75,11 @@ pub(crate) fn salvage(
     let lines = spots.clone();
     fill_with_displaced(&mut spots, &found.spots, expect, below);
     let regions = regions(window, from, expect, &lines, &spots, &found, next_base)?;
-    Ok(Salvaged { spots, regions, durable: found.durable })
+    Ok(Salvaged {
+        spots,
+        regions,
+        durable: found.durable,
+    })
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +91,7 @@ struct Found {
     durable: u64,
 }
 
-fn find_frames(window: &mut Window<'_>, from: u64, salt: Option<u32>) -> io::Result<Found> {
+fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<Found> {
     let (mut found, mut offset, end) = (Found::default(), from, window.len());
     let mut salt = salt;
     while offset < end {
@@ -119,7 +121,13 @@ fn find_frames(window: &mut Window<'_>, from: u64, salt: Option<u32>) -> io::Res
             continue;
         };
         let displaced = u64::from(header.offset) != offset;
-        found.spots.push(Spot { offset, header, after, displaced, ends_good });
+        found.spots.push(Spot {
+            offset,
+            header,
+            after,
+            displaced,
+            ends_good,
+        });
         offset += len;
     }
     Ok(found)
@@ -157,7 +165,8 @@ fn fill_with_displaced(spots: &mut Vec<Spot>, found: &[Spot], expect: Expect, be
         let behind = spots.get(at);
         let until = behind.map_or(below, |s| s.header.first_version);
         let links_back = follows != first || link.is_none_or(|link| link == spot.header.prev_link);
-        let links_on = behind.is_none_or(|s| next != until || s.header.prev_link == spot.after.link);
+        let links_on =
+            behind.is_none_or(|s| next != until || s.header.prev_link == spot.after.link);
         if first >= follows && next <= until && next > first && links_back && links_on {
             spots.insert(at, *spot);
         }
@@ -165,7 +174,7 @@ fn fill_with_displaced(spots: &mut Vec<Spot>, found: &[Spot], expect: Expect, be
 }
 
 fn regions(
-    window: &mut Window<'_>,
+    window: &mut Window,
     from: u64,
     expect: Expect,
     lines: &[Spot],
@@ -179,12 +188,22 @@ fn regions(
         let first = spot.header.first_version;
         if spot.offset > at || first > version {
             let lost = missing(spots, version, first);
-            regions.push(region(window, at..spot.offset, version, lost, false, expect)?);
+            regions.push(region(
+                window,
+                at..spot.offset,
+                version,
+                lost,
+                false,
+                expect,
+            )?);
         }
         (at, version) = (spot.end(), spot.after.version);
     }
     let lost_until = next_base.unwrap_or_else(|| {
-        found.hint.map_or(version, |last| last.saturating_add(1)).max(version)
+        found
+            .hint
+            .map_or(version, |last| last.saturating_add(1))
+            .max(version)
     });
     let lost = missing(spots, version, lost_until);
     if !window.is_zero(at, end)? || next_base.is_some_and(|base| base > version) {
@@ -197,7 +216,10 @@ fn regions(
 /// The versions from `from` to before `until` that no spot holds.
 fn missing(spots: &[Spot], from: u64, until: u64) -> Vec<(u64, u64)> {
     let (mut next, mut lost) = (from, Vec::new());
-    for spot in spots.iter().filter(|s| s.after.version > from && s.header.first_version < until) {
+    for spot in spots
+        .iter()
+        .filter(|s| s.after.version > from && s.header.first_version < until)
+    {
         if spot.header.first_version > next {
             lost.push((next, spot.header.first_version - 1));
         }
@@ -210,7 +232,7 @@ fn missing(spots: &[Spot], from: u64, until: u64) -> Vec<(u64, u64)> {
 }
 
 fn region(
-    window: &mut Window<'_>,
+    window: &mut Window,
     range: std::ops::Range<u64>,
     missing_from: u64,
     lost: Vec<(u64, u64)>,
@@ -218,7 +240,11 @@ fn region(
     expect: Expect,
 ) -> io::Result<Region> {
     let (offset, length) = (range.start, range.end - range.start);
-    let expect = Expect { version: missing_from, link: None, ..expect };
+    let expect = Expect {
+        version: missing_from,
+        link: None,
+        ..expect
+    };
     let mut past_end = false;
     let decoded = FrameHeader::decode(window.get(offset, FRAME_HEADER_LEN)?);
     let fault = match decoded.and_then(|header| expect.check(&header, offset).map(|()| header)) {
@@ -234,11 +260,19 @@ fn region(
     let looks_torn = past_end
         || length < FRAME_HEADER_LEN as u64
         || has_zero_sector(window, offset, offset + length)?;
-    Ok(Region { offset, length, missing_from, lost, at_end, fault, looks_torn })
+    Ok(Region {
+        offset,
+        length,
+        missing_from,
+        lost,
+        at_end,
+        fault,
+        looks_torn,
+    })
 }
 
 /// Whether any 512-byte sector's part of the range is all zero.
-fn has_zero_sector(window: &mut Window<'_>, from: u64, to: u64) -> io::Result<bool> {
+fn has_zero_sector(window: &mut Window, from: u64, to: u64) -> io::Result<bool> {
     let mut at = from;
     while at < to {
         let end = ((at / SECTOR + 1) * SECTOR).min(to);

@@ -1,10 +1,9 @@
 //! The strict forward scan of one segment: every frame must follow the one before it.
 
 use std::io;
+use std::sync::Arc;
 
-use crate::format::{
-    FRAME_HEADER_LEN, Fault, Frame, FrameHeader, Gap, Kind, SEGMENT_HEADER_LEN,
-};
+use crate::format::{FRAME_HEADER_LEN, Fault, Frame, FrameHeader, Gap, Kind, SEGMENT_HEADER_LEN};
 use crate::storage::{StorageFile, read_full_at};
 
 /// How much is read at once, in bytes.
@@ -12,17 +11,22 @@ const CHUNK: usize = 256 << 10;
 
 /// A sliding window over a file, so that a log is read in bounded memory.
 #[derive(Debug)]
-pub(crate) struct Window<'f> {
-    file: &'f dyn StorageFile,
+pub(crate) struct Window {
+    file: Arc<dyn StorageFile>,
     len: u64,
     buf: Vec<u8>,
     start: u64,
 }
 
-impl<'f> Window<'f> {
+impl Window {
     /// A window over the first `len` bytes of `file`.
-    pub(crate) fn new(file: &'f dyn StorageFile, len: u64) -> Self {
-        Self { file, len, buf: Vec::new(), start: 0 }
+    pub(crate) fn new(file: Arc<dyn StorageFile>, len: u64) -> Self {
+        Self {
+            file,
+            len,
+            buf: Vec::new(),
+            start: 0,
+        }
     }
 
     /// How many bytes the window looks over.
@@ -35,10 +39,12 @@ impl<'f> Window<'f> {
         let want = want.min(self.len.saturating_sub(offset) as usize);
         let held = self.start..self.start + self.buf.len() as u64;
         if !(held.contains(&offset) && offset + want as u64 <= held.end) {
-            let load = want.max(CHUNK).min(self.len.saturating_sub(offset) as usize);
+            let load = want
+                .max(CHUNK)
+                .min(self.len.saturating_sub(offset) as usize);
             self.start = offset;
             self.buf.resize(load, 0);
-            let got = read_full_at(self.file, &mut self.buf, offset)?;
+            let got = read_full_at(&*self.file, &mut self.buf, offset)?;
             self.buf.truncate(got);
         }
         let from = ((offset - self.start) as usize).min(self.buf.len());
@@ -91,7 +97,9 @@ impl Expect {
             return Err(Fault::Sequence("versions are missing or repeated"));
         }
         if self.link.is_some_and(|link| link != header.prev_link) {
-            return Err(Fault::Sequence("the frame does not link to the commit before it"));
+            return Err(Fault::Sequence(
+                "the frame does not link to the commit before it",
+            ));
         }
         Ok(())
     }
@@ -121,11 +129,21 @@ impl After {
         if header.kind == Kind::Gap {
             let gap: Gap = serde_json::from_slice(frame.body()).map_err(|_| Fault::Marker)?;
             let fits = gap.first == header.first_version && gap.last >= gap.first;
-            let version = gap.last.checked_add(1).filter(|_| fits).ok_or(Fault::Marker)?;
-            return Ok(Self { version, link: gap.link });
+            let version = gap
+                .last
+                .checked_add(1)
+                .filter(|_| fits)
+                .ok_or(Fault::Marker)?;
+            return Ok(Self {
+                version,
+                link: gap.link,
+            });
         }
         let last = header.last_version().ok_or(Fault::HeaderValue("version"))?;
-        Ok(Self { version: last + 1, link: header.link() })
+        Ok(Self {
+            version: last + 1,
+            link: header.link(),
+        })
     }
 }
 
@@ -147,18 +165,23 @@ pub(crate) enum Step<'w> {
 
 /// Scans a segment from the first frame on.
 #[derive(Debug)]
-pub(crate) struct Scan<'f> {
-    pub(crate) window: Window<'f>,
+pub(crate) struct Scan {
+    pub(crate) window: Window,
     pub(crate) expect: Expect,
     /// Where the next frame begins.
     pub(crate) offset: u64,
     sealed: bool,
 }
 
-impl<'f> Scan<'f> {
-    pub(crate) fn new(file: &'f dyn StorageFile, len: u64, expect: Expect) -> Self {
+impl Scan {
+    pub(crate) fn new(file: Arc<dyn StorageFile>, len: u64, expect: Expect) -> Self {
         let offset = SEGMENT_HEADER_LEN as u64;
-        Self { window: Window::new(file, len), expect, offset, sealed: false }
+        Self {
+            window: Window::new(file, len),
+            expect,
+            offset,
+            sealed: false,
+        }
     }
 
     /// The next step. After [`Step::End`] or [`Step::Anomaly`], `offset` is where the good part ends.
@@ -169,11 +192,17 @@ impl<'f> Scan<'f> {
             Err(fault) => {
                 let end = self.window.len();
                 let is_end = self.window.is_zero(offset, end)?;
-                return Ok(if is_end { Step::End } else { Step::Anomaly(fault) });
+                return Ok(if is_end {
+                    Step::End
+                } else {
+                    Step::Anomaly(fault)
+                });
             }
         };
         if self.sealed {
-            return Ok(Step::Anomaly(Fault::Sequence("a frame after the segment's seal")));
+            return Ok(Step::Anomaly(Fault::Sequence(
+                "a frame after the segment's seal",
+            )));
         }
         let len = header.frame_len() as usize;
         let bytes = self.window.get(offset, len)?;

@@ -30,23 +30,43 @@ impl SegmentFile {
         mode: OpenMode,
     ) -> Result<Self> {
         let path = segment_path(dir, base);
-        let file = storage.open(&path, mode).map_err(Error::io("open", &path))?;
+        let file = storage
+            .open(&path, mode)
+            .map_err(Error::io("open", &path))?;
         let len = file.len().map_err(Error::io("read the length", &path))?;
         let mut bytes = [0; SEGMENT_HEADER_LEN];
         let got = read_full_at(&*file, &mut bytes, 0).map_err(Error::io("read", &path))?;
         let header = SegmentHeader::decode(&bytes[..got]).and_then(|header| {
             let agrees = header.base_version == base;
-            agrees.then_some(header).ok_or(Fault::HeaderValue("base version is not the file name's"))
+            agrees
+                .then_some(header)
+                .ok_or(Fault::HeaderValue("base version is not the file name's"))
         });
-        if let Err(Fault::Newer { major, incompat, writer }) = &header {
+        if let Err(Fault::Newer {
+            major,
+            incompat,
+            writer,
+        }) = &header
+        {
             let found = if *major == MAJOR {
                 format!("{major} with features {incompat:#x}")
             } else {
                 major.to_string()
             };
             let writer = writer.trim().to_owned();
-            return Err(Error::UnsupportedVersion { path, found, supported: MAJOR, writer });
+            return Err(Error::UnsupportedVersion {
+                path,
+                found,
+                supported: MAJOR,
+                writer,
+            });
         }
-        Ok(Self { base, path, file: Arc::from(file), len, header })
+        Ok(Self {
+            base,
+            path,
+            file: Arc::from(file),
+            len,
+            header,
+        })
     }
 }

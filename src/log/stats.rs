@@ -31,13 +31,21 @@ impl SegmentStats {
             agent.events += 1;
             agent.last = version;
         } else {
-            let first = AgentSeal { events: 1, first: version, last: version };
+            let first = AgentSeal {
+                events: 1,
+                first: version,
+                last: version,
+            };
             self.seal.agents.insert(subject.to_owned(), first);
         }
     }
 
     /// The SEAL's body, given the base version of the next segment.
     pub(crate) fn seal(&self, next_base: u64) -> Seal {
-        Seal { next_base, digest: self.digest.clone().finalize(), ..self.seal.clone() }
+        Seal {
+            next_base,
+            digest: self.digest.clone().finalize(),
+            ..self.seal.clone()
+        }
     }
 }

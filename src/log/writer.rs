@@ -127,8 +127,9 @@ impl LogWriter {
         let Some(last) = scanned.segments.last() else {
             return Err(Error::NotFound(format!("a segment in {}", dir.display())));
         };
-        let file =
-            storage.open(&last.path, OpenMode::Write).map_err(Error::io("open", &last.path))?;
+        let file = storage
+            .open(&last.path, OpenMode::Write)
+            .map_err(Error::io("open", &last.path))?;
         let segment = Active {
             base: last.base,
             no: last.no,
@@ -144,7 +145,10 @@ impl LogWriter {
             log_id: scanned.log_id,
             salt: scanned.salt,
             epoch: scanned.expect.epoch.saturating_add(1),
-            link: scanned.expect.link.unwrap_or_else(|| first_link(&scanned.log_id)),
+            link: scanned
+                .expect
+                .link
+                .unwrap_or_else(|| first_link(&scanned.log_id)),
             next_version: scanned.expect.version,
             durable: scanned.durable,
             marked: scanned.durable,
@@ -171,7 +175,13 @@ impl LogWriter {
 
     /// Refuses if an earlier write failed.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.poisoned { Err(Error::Poisoned { path: self.dir.clone() }) } else { Ok(()) }
+        if self.poisoned {
+            Err(Error::Poisoned {
+                path: self.dir.clone(),
+            })
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes one commit; returns what must be synced before it is acknowledged. An error before the write
@@ -294,7 +304,11 @@ impl LogWriter {
     ) -> Result<T> {
         result.map_err(|source| {
             self.poison();
-            Error::OutcomeUnknown { path, operation, source }
+            Error::OutcomeUnknown {
+                path,
+                operation,
+                source,
+            }
         })
     }
 }
@@ -314,11 +328,18 @@ pub(super) fn seal_segment(
         salt: scanned.salt,
         epoch: scanned.expect.epoch,
         offset: segment.end as u32,
-        prev_link: scanned.expect.link.unwrap_or_else(|| first_link(&scanned.log_id)),
+        prev_link: scanned
+            .expect
+            .link
+            .unwrap_or_else(|| first_link(&scanned.log_id)),
         time_us: scanned.time_us,
     };
     let mut bytes = Vec::new();
-    encode_seal(spec, &segment.stats.seal(scanned.expect.version), &mut bytes);
+    encode_seal(
+        spec,
+        &segment.stats.seal(scanned.expect.version),
+        &mut bytes,
+    );
     write_all_at(file, &bytes, segment.end).map_err(Error::io("write", path))?;
     file.sync_data().map_err(Error::io("fdatasync", path))
 }
@@ -329,11 +350,7 @@ fn encode_seal(spec: FrameSpec, seal: &Seal, out: &mut Vec<u8>) {
     encode_frame(spec, &[(&[], &body)], out);
 }
 
-fn create_segment(
-    storage: &dyn Storage,
-    dir: &Path,
-    header: &SegmentHeader,
-) -> Result<Active> {
+fn create_segment(storage: &dyn Storage, dir: &Path, header: &SegmentHeader) -> Result<Active> {
     let path = segment_path(dir, header.base_version);
     let temporary = path.with_extension("seg.tmp");
     match storage.remove_file(&temporary) {
@@ -346,9 +363,14 @@ fn create_segment(
         .open(&temporary, OpenMode::CreateNew)
         .map_err(Error::io("create", &temporary))?;
     write_all_at(&*file, &header.encode(), 0).map_err(Error::io("write", &temporary))?;
-    file.sync_data().map_err(Error::io("fdatasync", &temporary))?;
-    storage.rename(&temporary, &path).map_err(Error::io("rename", &temporary))?;
-    storage.sync_dir(dir).map_err(Error::io("sync directory", dir))?;
+    file.sync_data()
+        .map_err(Error::io("fdatasync", &temporary))?;
+    storage
+        .rename(&temporary, &path)
+        .map_err(Error::io("rename", &temporary))?;
+    storage
+        .sync_dir(dir)
+        .map_err(Error::io("sync directory", dir))?;
     Ok(Active {
         base: header.base_version,
         no: header.segment_no,
@@ -383,11 +405,18 @@ fn encode_envelopes(drafts: &[Draft]) -> Result<Vec<Vec<u8>>> {
 }
 
 fn check_size(entries: &[(&[u8], &[u8])]) -> Result<u64> {
-    let body: u64 = entries.iter().map(|(e, p)| (e.len() + p.len() + 10) as u64).sum();
+    let body: u64 = entries
+        .iter()
+        .map(|(e, p)| (e.len() + p.len() + 10) as u64)
+        .sum();
     let size = body + FRAME_HEADER_LEN as u64 + 16;
     if size > MAX_FRAME_LEN {
         let what = "the commit".to_owned();
-        return Err(Error::TooLarge { what, size, limit: MAX_FRAME_LEN });
+        return Err(Error::TooLarge {
+            what,
+            size,
+            limit: MAX_FRAME_LEN,
+        });
     }
     Ok(size)
 }

@@ -32,7 +32,10 @@ impl IdSet {
         }
         self.len += 1;
         let joins_before = at > 0 && self.ranges[at - 1].1.checked_add(1) == Some(id);
-        let joins_after = self.ranges.get(at).is_some_and(|(first, _)| id.checked_add(1) == Some(*first));
+        let joins_after = self
+            .ranges
+            .get(at)
+            .is_some_and(|(first, _)| id.checked_add(1) == Some(*first));
         match (joins_before, joins_after) {
             (true, true) => {
                 self.ranges[at - 1].1 = self.ranges[at].1;

@@ -62,9 +62,20 @@ impl Ops {
 
     /// `false` if the members cannot be told apart by path, or not be brought into the new order.
     fn members(&mut self, path: &mut String, old: Json<'_>, new: Json<'_>) -> bool {
-        let (Some(old), Some(new)) = (keyed(old), keyed(new)) else { return false };
-        let kept = old.list.iter().map(|(key, _)| key).filter(|key| new.get(key).is_some());
-        if !kept.eq(new.list.iter().map(|(key, _)| key).take_while(|key| old.get(key).is_some())) {
+        let (Some(old), Some(new)) = (keyed(old), keyed(new)) else {
+            return false;
+        };
+        let kept = old
+            .list
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| new.get(key).is_some());
+        if !kept.eq(new
+            .list
+            .iter()
+            .map(|(key, _)| key)
+            .take_while(|key| old.get(key).is_some()))
+        {
             return false;
         }
         let base = path.len();
@@ -120,7 +131,10 @@ impl<'a> Keyed<'a> {
 
 /// `None` if a key occurs twice or cannot be decoded.
 fn keyed(object: Json<'_>) -> Option<Keyed<'_>> {
-    let mut keyed = Keyed { list: Vec::new(), index: HashMap::new() };
+    let mut keyed = Keyed {
+        list: Vec::new(),
+        index: HashMap::new(),
+    };
     for (key, value) in object.members() {
         let key = key.decoded()?;
         if keyed.index.insert(key.clone(), value).is_some() {
@@ -169,13 +183,17 @@ enum Node<'a> {
 
 impl Node<'_> {
     fn open(&mut self) -> Result<(), Mismatch> {
-        let Self::Text(text) = self else { return Ok(()) };
+        let Self::Text(text) = self else {
+            return Ok(());
+        };
         let json = Json::parse(text).map_err(|_| Mismatch)?;
         let text = |value: Json<'_>| Node::Text(Cow::Owned(value.text().to_owned()));
         let opened = match json.kind() {
-            Kind::Object => {
-                Node::Object(json.members().map(|(k, v)| (k.text().to_owned(), text(v))).collect())
-            }
+            Kind::Object => Node::Object(
+                json.members()
+                    .map(|(k, v)| (k.text().to_owned(), text(v)))
+                    .collect(),
+            ),
             Kind::Array => Node::Array(json.elements().map(text).collect()),
             _ => return Err(Mismatch),
         };
@@ -212,9 +230,13 @@ impl Node<'_> {
 fn apply_op(root: &mut Node<'_>, op: Json<'_>) -> Result<(), Mismatch> {
     let field = |name: &str| op.get(name).and_then(Json::as_str).ok_or(Mismatch);
     let (name, path) = (field("op")?, field("path")?);
-    let value = op.get("value").map(|v| Node::Text(Cow::Owned(v.text().to_owned())));
+    let value = op
+        .get("value")
+        .map(|v| Node::Text(Cow::Owned(v.text().to_owned())));
     let Some((parent, token)) = path.rsplit_once('/') else {
-        *root = value.filter(|_| path.is_empty() && name == "replace").ok_or(Mismatch)?;
+        *root = value
+            .filter(|_| path.is_empty() && name == "replace")
+            .ok_or(Mismatch)?;
         return Ok(());
     };
     let mut node = root;
@@ -226,7 +248,10 @@ fn apply_op(root: &mut Node<'_>, op: Json<'_>) -> Result<(), Mismatch> {
     let token = unescape(token);
     match (name.as_ref(), value, node) {
         ("remove", None, Node::Object(members)) => {
-            let at = members.iter().position(|(k, _)| is_key(k, &token)).ok_or(Mismatch)?;
+            let at = members
+                .iter()
+                .position(|(k, _)| is_key(k, &token))
+                .ok_or(Mismatch)?;
             members.remove(at);
         }
         ("remove", None, Node::Array(elements)) => {
@@ -264,7 +289,10 @@ fn index(token: &str, len: usize) -> Result<usize, Mismatch> {
 }
 
 fn is_key(key_text: &str, key: &str) -> bool {
-    Json::parse(key_text).ok().and_then(Json::as_str).is_some_and(|k| k == key)
+    Json::parse(key_text)
+        .ok()
+        .and_then(Json::as_str)
+        .is_some_and(|k| k == key)
 }
 
 fn unescape(token: &str) -> String {

@@ -1,0 +1,343 @@
+//! Writing a session: appends, batches, expected versions.
+
+mod batch;
+mod commit;
+mod plan;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use crate::damage::Damage;
+use crate::json::Json;
+use crate::log::{LogReader, LogWriter, Recovery, Replayed, Scanned, recover};
+use crate::state::State;
+use crate::storage::StorageLock;
+use crate::store::Inner as StoreInner;
+use crate::view::View;
+use crate::{Error, Result, Version};
+
+pub use batch::Batch;
+pub(crate) use plan::{Op, Sync};
+
+/// When an append is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// When it is on disk. Threads that append at the same time share one sync.
+    #[default]
+    Sync,
+    /// As [`Durability::Sync`], for callers that want to say that they count on sharing.
+    Group,
+    /// When it is written to the operating system: it survives a crash of the process, not of the machine,
+    /// until [`Session::flush`] or a later durable append.
+    Buffered,
+}
+
+/// An acknowledged commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The version of the commit's last event: the session's version now.
+    pub version: Version,
+    /// The id of the last message that was appended; 0 if there was none.
+    pub message_id: u64,
+    /// Whether anything was written: a sync without a change writes nothing.
+    pub changed: bool,
+}
+
+/// The parts of an agent's record that a sync brings: each a JSON text, `None` for as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentSync<'a> {
+    /// The agent's `state`.
+    pub state: Option<&'a str>,
+    /// The agent's `conversation_manager_state`.
+    pub conversation_manager_state: Option<&'a str>,
+    /// The agent's `_internal_state`: interrupts, model state.
+    pub internal_state: Option<&'a str>,
+}
+
+/// A session, open for writing: this process is its one writer until it is dropped.
+///
+/// It can be shared between threads. Dropping it closes it.
+#[derive(Debug)]
+pub struct Session {
+    store: Arc<StoreInner>,
+    id: Arc<str>,
+    dir: PathBuf,
+    process: u32,
+    inner: Mutex<Inner>,
+    synced: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Both are there as soon as the session has a log.
+    lock: Option<Box<dyn StorageLock>>,
+    writer: Option<LogWriter>,
+    state: State,
+    /// A thread is syncing; the others wait for it.
+    syncing: bool,
+    recovery: Recovery,
+    closed: bool,
+}
+
+impl Session {
+    pub(crate) fn open(store: Arc<StoreInner>, id: &str) -> Result<Self> {
+        let session = Self {
+            dir: store.session_dir(id),
+            store,
+            id: id.into(),
+            process: std::process::id(),
+            inner: Mutex::default(),
+            synced: Condvar::new(),
+        };
+        if session.log_exists()? {
+            let mut inner = session.lock();
+            session.take_over(&mut inner)?;
+        }
+        Ok(session)
+    }
+
+    /// The session's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The version of the last event; 0 for a session that does not exist yet.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.lock().state.version()
+    }
+
+    /// Every event up to here is durable.
+    #[must_use]
+    pub fn durable_version(&self) -> Version {
+        self.lock()
+            .writer
+            .as_ref()
+            .map_or(Version::ZERO, LogWriter::durable)
+    }
+
+    /// What opening the session cut from its tail: bytes that were never acknowledged, and where they are kept.
+    #[must_use]
+    pub fn recovered(&self) -> Option<(Damage, PathBuf)> {
+        self.lock().recovery.torn.clone()
+    }
+
+    /// A copy of the session's state as of its last event.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.lock().state.clone()
+    }
+
+    /// Appends a message; creates session and agent if they are new. Durable when it returns.
+    ///
+    /// The message is anything that serializes to a JSON object.
+    pub fn append_message<M: Serialize + ?Sized>(
+        &self,
+        agent: &str,
+        message: &M,
+    ) -> Result<Committed> {
+        self.batch().append_message(agent, message)?.commit()
+    }
+
+    /// Appends a message given as JSON text, which is kept as it is but for white space.
+    pub fn append_json(&self, agent: &str, message: &str) -> Result<Committed> {
+        self.batch().append_json(agent, message)?.commit()
+    }
+
+    /// Replaces what is shown of a message. The original stays in the log, and in what is exported.
+    ///
+    /// Errors: [`Error::NotFound`] if there is no such agent or message.
+    pub fn redact_message<M: Serialize + ?Sized>(
+        &self,
+        agent: &str,
+        message_id: u64,
+        replacement: &M,
+    ) -> Result<Committed> {
+        self.batch()
+            .redact_message(agent, message_id, replacement)?
+            .commit()
+    }
+
+    /// Brings an agent's record up to date; writes only what changed, and nothing if nothing did.
+    pub fn sync_agent(&self, agent: &str, sync: AgentSync<'_>) -> Result<Committed> {
+        self.batch().sync_agent(agent, sync)?.commit()
+    }
+
+    /// Brings a multi-agent's object up to date; creates it if it is new.
+    pub fn sync_multi_agent(&self, id: &str, object: &str) -> Result<Committed> {
+        self.batch().sync_multi_agent(id, object)?.commit()
+    }
+
+    /// Several events in one atomic commit: all of them are there after a crash, or none.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::new(self)
+    }
+
+    /// Makes every event that was appended durable.
+    pub fn flush(&self) -> Result<()> {
+        let inner = self.lock();
+        let Some(writer) = &inner.writer else {
+            return Ok(());
+        };
+        writer.check()?;
+        let version = writer.version();
+        self.wait_durable(inner, version)
+    }
+
+    /// Reads the session as of now, buffered appends included.
+    pub fn read(&self) -> Result<View> {
+        View::open(self.log_reader(), &self.id)
+    }
+
+    /// Flushes, says in the log that all of it is durable, and gives up the lock.
+    pub fn close(self) -> Result<()> {
+        self.shut()
+    }
+
+    fn shut(&self) -> Result<()> {
+        {
+            let inner = self.lock();
+            if inner.closed || self.process != std::process::id() {
+                return Ok(());
+            }
+        }
+        self.flush()?;
+        let now = self.store.environment.now_us();
+        let mut inner = self.lock();
+        inner.closed = true;
+        match &mut inner.writer {
+            Some(writer) => writer.mark(now),
+            None => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A thread that panicked while it held the lock left a whole state: every change of it is one step.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log_reader(&self) -> LogReader {
+        self.store.log_reader(&self.id)
+    }
+
+    fn log_exists(&self) -> Result<bool> {
+        let listing = crate::log::Listing::read(&*self.store.storage, &self.dir)?;
+        Ok(listing.is_some_and(|listing| !listing.is_unborn()))
+    }
+
+    /// Locks an existing log, replays it and makes it writable.
+    fn take_over(&self, inner: &mut Inner) -> Result<()> {
+        let lock = match inner.lock.take() {
+            Some(lock) => lock,
+            None => self.store.lock(&self.dir)?,
+        };
+        let mut state = State::default();
+        let scanned = self.log_reader().scan(&mut |item| {
+            state.apply(&item);
+            Ok(())
+        })?;
+        let Some(mut scanned) = scanned else {
+            return Ok(());
+        };
+        self.check_writable(&scanned, &state)?;
+        let storage = &self.store.storage;
+        inner.recovery = recover(&**storage, &self.dir, &mut scanned)?;
+        if scanned.expect.version == 1 {
+            self.store.sync_session_dir(&self.dir)?;
+        }
+        let writer =
+            LogWriter::resume(Arc::clone(storage), &self.dir, self.store.writer, &scanned)?;
+        tracing::debug!(session = %self.id, version = writer.version().0, "opened");
+        (inner.lock, inner.writer, inner.state) = (Some(lock), Some(writer), state);
+        Ok(())
+    }
+
+    fn check_writable(&self, scanned: &Scanned, state: &State) -> Result<()> {
+        if !scanned.damage.is_empty() {
+            let report = scanned.damage.clone();
+            return Err(Error::Damaged {
+                path: self.dir.clone(),
+                report,
+            });
+        }
+        if let Some((version, kind)) = scanned.not_understood {
+            return Err(Error::UnsupportedVersion {
+                path: self.dir.clone(),
+                found: format!("1 with event kind {kind} at version {version}"),
+                supported: 1,
+                writer: "a newer program".to_owned(),
+            });
+        }
+        match state.session_id() {
+            Some(found) if found != &*self.id => Err(Error::InvalidInput {
+                what: self.dir.display().to_string(),
+                reason: format!(
+                    "it holds the log of session {found:?}, not of {:?}; move it back to its own directory",
+                    self.id
+                ),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes the session's directory and its log; `false` if another writer was first.
+    fn give_birth(&self, inner: &mut Inner) -> Result<bool> {
+        self.store.create_session_dir(&self.dir)?;
+        inner.lock = Some(self.store.lock(&self.dir)?);
+        if self.log_exists()? {
+            self.take_over(inner)?;
+            return Ok(false);
+        }
+        let environment = &self.store.environment;
+        let (mut log_id, mut salt) = ([0; 16], [0; 4]);
+        environment.fill_random(&mut log_id);
+        environment.fill_random(&mut salt);
+        let birth = crate::log::Birth {
+            log_id,
+            salt: u32::from_le_bytes(salt),
+            time_us: environment.now_us(),
+        };
+        let storage = Arc::clone(&self.store.storage);
+        let writer = LogWriter::create(storage, &self.dir, self.store.writer, birth)?;
+        self.store.sync_session_dir(&self.dir)?;
+        inner.writer = Some(writer);
+        Ok(true)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Err(error) = self.shut() {
+            tracing::warn!(session = %self.id, %error, "closing failed; what was acknowledged is safe");
+        }
+    }
+}
+
+/// A message as JSON text: one object.
+fn message_text(what: &str, text: &str) -> Result<String> {
+    let json = Json::parse(text).map_err(|source| Error::InvalidJson {
+        what: what.to_owned(),
+        source,
+    })?;
+    if json.kind() != crate::json::Kind::Object {
+        let reason = "it is not a JSON object; a message looks like {\"role\":\"user\",\"content\":[{\"text\":\"hi\"}]}";
+        return Err(Error::InvalidInput {
+            what: what.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+    Ok(json.minified())
+}
+
+/// A value of the caller's as JSON text: one object.
+fn serialized(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String> {
+    let text = serde_json::to_string(value).map_err(|e| Error::InvalidInput {
+        what: what.to_owned(),
+        reason: format!("it does not serialize to JSON: {e}"),
+    })?;
+    message_text(what, &text)
+}

@@ -1,0 +1,106 @@
+//! A record that changes: the session's, an agent's, a multi-agent's.
+
+use std::sync::Arc;
+
+use crate::event::Form;
+use crate::json::{Json, Kind, write_string};
+use crate::time::iso;
+
+use super::patch;
+
+/// A record: its last whole text, and the changes since.
+///
+/// Replay does not apply the changes; they are applied when the record is asked for. A writer stores a whole
+/// record again when the changes outgrow it, so that this stays bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    base: Arc<str>,
+    form: Form,
+    patches: Vec<Arc<str>>,
+    patch_len: usize,
+    /// When the last change was committed.
+    updated_us: u64,
+    /// Whether a change or the whole record was lost to damage since the last whole text.
+    incomplete: bool,
+}
+
+impl Document {
+    pub(crate) fn new(text: &str, form: Form, time_us: u64) -> Self {
+        Self {
+            base: text.into(),
+            form,
+            patches: Vec::new(),
+            patch_len: 0,
+            updated_us: time_us,
+            incomplete: false,
+        }
+    }
+
+    /// Takes in a change, or with `form` other than plain a whole record.
+    pub(crate) fn sync(&mut self, payload: &str, form: Form, time_us: u64) {
+        if form == Form::Plain {
+            self.patches.push(payload.into());
+            self.patch_len += payload.len();
+            self.updated_us = time_us;
+        } else {
+            *self = Self::new(payload, form, time_us);
+        }
+    }
+
+    pub(crate) fn lose(&mut self) {
+        self.incomplete = true;
+    }
+
+    /// Whether a part of the record was lost to damage.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Whether one more change of `len` bytes would make the changes longer than the record itself.
+    pub(crate) fn is_outgrown_by(&self, len: usize) -> bool {
+        self.patch_len + len > self.base.len()
+    }
+
+    /// The record as JSON text, as it is now.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.patches.is_empty() {
+            return self.base.as_ref().to_owned();
+        }
+        let mut patches: Vec<&str> = self.patches.iter().map(AsRef::as_ref).collect();
+        let updated = updated_patch(&self.base, self.updated_us);
+        patches.extend(updated.as_deref());
+        // Patches that do not apply can only come from a log with a lost change: what does apply is kept.
+        patch::apply(&self.base, &patches).unwrap_or_else(|_| self.text_leniently(&patches))
+    }
+
+    /// The text of the record's file in the standard layout.
+    #[must_use]
+    pub fn file(&self) -> String {
+        let text = self.text();
+        if self.form == Form::File && self.patches.is_empty() {
+            return text;
+        }
+        Json::parse(&text).map(Json::to_python).unwrap_or(text)
+    }
+
+    fn text_leniently(&self, patches: &[&str]) -> String {
+        let mut text = self.base.as_ref().to_owned();
+        for patch in patches {
+            text = patch::apply(&text, &[patch]).unwrap_or(text);
+        }
+        text
+    }
+}
+
+/// A change of `updated_at`, for a record that has one.
+fn updated_patch(base: &str, time_us: u64) -> Option<String> {
+    let json = Json::parse(base).ok()?;
+    (json.kind() == Kind::Object && json.get("updated_at").is_some()).then(|| {
+        let mut patch = String::from(r#"[{"op":"replace","path":"/updated_at","value":"#);
+        write_string(&iso(time_us), &mut patch);
+        patch.push_str("}]");
+        patch
+    })
+}

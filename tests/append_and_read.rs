@@ -1,0 +1,132 @@
+//! What was appended is read back, at every version, after closing and reopening.
+
+use serde_json::json;
+use sessionlog::storage::MemoryStorage;
+use sessionlog::{AgentSync, Error, Store, Version};
+use std::sync::Arc;
+
+fn message(text: &str) -> serde_json::Value {
+    json!({"role": "user", "content": [{"text": text}]})
+}
+
+#[test]
+fn a_conversation_survives_closing_and_reopening() {
+    for files in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Arc::new(MemoryStorage::new());
+        let open = || {
+            let options = Store::options().segment_len(4096);
+            if files {
+                options.open(dir.path().join("deep/er/store")).unwrap()
+            } else {
+                options
+                    .storage(memory.clone())
+                    .open("/deep/er/store")
+                    .unwrap()
+            }
+        };
+        for round in 0..4_u64 {
+            let store = open();
+            let session = store.session("user-123").unwrap();
+            for i in 0..25_u64 {
+                let done = session
+                    .append_message("default", &message(&format!("{round} {i}")))
+                    .unwrap();
+                assert_eq!(done.message_id, round * 25 + i);
+            }
+            assert!(matches!(
+                store.session("user-123"),
+                Err(Error::Locked { .. })
+            ));
+            let view = store.read("user-123").unwrap();
+            assert_eq!(view.version(), session.version());
+            assert!(view.damage().is_empty());
+        }
+        let store = open();
+        let view = store.read("user-123").unwrap();
+        assert_eq!(view.version(), Version(102));
+        assert!(view.log().segments > 2, "segments roll: {:?}", view.log());
+        let last: Vec<_> = view
+            .messages("default")
+            .unwrap()
+            .last(3)
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(last[2].id(), 99);
+        assert_eq!(last[2].text(), message("3 24").to_string());
+        let then = view.at(Version(42)).unwrap();
+        assert_eq!(then.messages("default").unwrap().count(), 40);
+        assert_eq!(store.list().unwrap(), ["user-123"]);
+        store.delete("user-123").unwrap();
+        assert!(matches!(store.read("user-123"), Err(Error::NotFound(_))));
+        assert_eq!(store.list().unwrap(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_redaction_hides_the_original_and_the_state_follows_its_syncs() {
+    let store = Store::options()
+        .storage(Arc::new(MemoryStorage::new()))
+        .open("/s")
+        .unwrap();
+    let session = store.session("s").unwrap();
+    session
+        .append_message("a", &message("my password is hunter2"))
+        .unwrap();
+    session.redact_message("a", 0, &message("[gone]")).unwrap();
+    let sync = |text| AgentSync {
+        state: Some(text),
+        ..AgentSync::default()
+    };
+    assert!(
+        session
+            .sync_agent("a", sync(r#"{"n":1.50,"list":[1,2,3]}"#))
+            .unwrap()
+            .changed
+    );
+    assert!(
+        session
+            .sync_agent("a", sync(r#"{"n":1.50,"list":[1,2,3,4]}"#))
+            .unwrap()
+            .changed
+    );
+    assert!(
+        !session
+            .sync_agent("a", sync(r#"{ "n": 1.50, "list": [1,2,3,4] }"#))
+            .unwrap()
+            .changed
+    );
+    let view = session.read().unwrap();
+    let shown = view.messages("a").unwrap().get(0).unwrap();
+    assert!(shown.is_redacted() && !shown.text().contains("hunter2"));
+    assert!(shown.original().contains("hunter2"));
+    let record = view.state().agent("a").unwrap().record().unwrap().text();
+    assert!(
+        record.contains(r#""state":{"n":1.50,"list":[1,2,3,4]}"#),
+        "{record}"
+    );
+    let missing = session.redact_message("a", 7, &message("x"));
+    assert!(matches!(missing, Err(Error::NotFound(_))), "{missing:?}");
+}
+
+#[test]
+fn a_wrong_expected_version_writes_nothing() {
+    let store = Store::options()
+        .storage(Arc::new(MemoryStorage::new()))
+        .open("/s")
+        .unwrap();
+    let session = store.session("s").unwrap();
+    let batch = session.batch().append_message("a", &message("1")).unwrap();
+    batch.expect_version(Version(0)).commit().unwrap();
+    let before = session.version();
+    let batch = session.batch().append_message("a", &message("2")).unwrap();
+    match batch.expect_version(Version(1)).commit() {
+        Err(Error::VersionConflict {
+            expected, actual, ..
+        }) => {
+            assert_eq!((expected, actual), (Version(1), before));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(session.read().unwrap().version(), before);
+}

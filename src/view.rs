@@ -64,6 +64,12 @@ impl View {
         &self.content.scanned.damage
     }
 
+    /// A torn tail that the next writer will set aside and cut: bytes that were never acknowledged.
+    #[must_use]
+    pub fn torn(&self) -> Option<&Damage> {
+        self.content.scanned.torn.as_ref().map(|(damage, _)| damage)
+    }
+
     /// What the log consists of.
     #[must_use]
     pub fn log(&self) -> LogInfo {

@@ -4,6 +4,8 @@ use super::{FRAME_HEADER_LEN, FRAME_TRAILER_LEN, Fault, FrameHeader, Kind, crc, 
 
 /// The length of an entry in the meta before its envelope, in bytes.
 const ENTRY_LEN: usize = 10;
+/// The byte that repair overwrites a lost payload with.
+pub(crate) const GIVEN_UP: u8 = 0xC1;
 
 /// What a writer decides about a frame; the rest follows from its entries.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +162,11 @@ impl RawEntry<'_> {
     /// Whether the payload's checksum matches.
     pub(crate) fn is_whole(&self) -> bool {
         crc(self.payload) == self.payload_crc
+    }
+
+    /// Whether repair gave the payload up: it overwrites it with C1, which is never UTF-8.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.payload.first() == Some(&GIVEN_UP) && self.payload.iter().all(|b| *b == GIVEN_UP)
     }
 }
 

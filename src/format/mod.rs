@@ -10,7 +10,7 @@ mod marker;
 
 pub(crate) use envelope::Envelope;
 pub(crate) use fault::Fault;
-pub(crate) use frame::{Frame, FrameSpec, RawEntry, encode_frame};
+pub(crate) use frame::{Frame, FrameSpec, GIVEN_UP, RawEntry, encode_frame};
 pub(crate) use header::{FrameHeader, Kind, SegmentHeader};
 pub(crate) use marker::{AgentSeal, Gap, Seal};
 

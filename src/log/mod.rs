@@ -1,11 +1,15 @@
 //! One log: a directory of segments, its writer and its readers.
 
 mod classify;
+mod copy;
+mod correct;
 mod directory;
 mod payload;
 mod quarantine;
 mod reader;
+mod rebuild;
 mod recover;
+mod repair;
 mod salvage;
 mod scan;
 mod segment;
@@ -16,4 +20,5 @@ pub(crate) use directory::Listing;
 pub(crate) use payload::PayloadReader;
 pub(crate) use reader::{LogReader, Replayed, Scanned};
 pub(crate) use recover::{Recovery, recover};
+pub(crate) use repair::repair;
 pub(crate) use writer::{Birth, Draft, LogWriter, WriterOptions};

@@ -76,6 +76,8 @@ pub(crate) struct SegmentEnd {
     pub(crate) end: u64,
     pub(crate) sealed: bool,
     pub(crate) stats: SegmentStats,
+    /// The link after the last good frame.
+    pub(crate) link: Option<u32>,
     /// Where the frames begin that no watermark vouches for yet, if there are any.
     pub(crate) unsure_from: Option<u64>,
 }
@@ -190,6 +192,7 @@ impl Pass {
             end: scan.offset,
             sealed: false,
             stats: SegmentStats::default(),
+            link: None,
             unsure_from: None,
         };
         let anomaly = loop {
@@ -215,7 +218,17 @@ impl Pass {
                 .durable
                 .max(found.durable)
                 .max(next_base.unwrap_or(1) - 1);
+            let reported = self.out.damage.len();
             self.salvaged(segment, &mut end, &found.spots, &found.regions, open, visit)?;
+            if let Some(fault) = anomaly.filter(|_| found.regions.is_empty()) {
+                if self.out.damage.len() == reported {
+                    // Every frame is good by itself, and yet they do not follow each other.
+                    self.report(segment.path.clone(), &fault.to_string());
+                    if let Some(damage) = self.out.damage.last_mut() {
+                        damage.offset = from;
+                    }
+                }
+            }
             if let Some(base) = next_base.filter(|base| *base > self.expect.version && !end.sealed)
             {
                 let (first, last) = (Version(self.expect.version), Version(base - 1));
@@ -227,6 +240,7 @@ impl Pass {
                 visit(Replayed::Lost { first, last })?;
             }
         }
+        end.link = self.expect.link;
         self.out.segments.push(end);
         Ok(())
     }
@@ -339,7 +353,9 @@ impl Pass {
                     visit(Replayed::Event(event))?;
                 }
                 Err(lost) => {
-                    self.payload_lost(end, offset, &entry, version, &lost);
+                    if !entry.is_given_up() {
+                        self.payload_lost(end, offset, &entry, version, &lost);
+                    }
                     match lost.envelope {
                         Some(event) => visit(Replayed::PayloadLost(event))?,
                         None => visit(Replayed::Lost {
@@ -548,7 +564,7 @@ fn event<'a>(
         flags: envelope.flags,
         place,
     };
-    if !is_whole {
+    if !is_whole || entry.is_given_up() {
         return Err(LostPayload {
             fault: Fault::Payload,
             envelope: Some(event),

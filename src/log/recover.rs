@@ -7,7 +7,7 @@ use crate::format::SEGMENT_HEADER_LEN;
 use crate::storage::{OpenMode, Storage, StorageFile, read_full_at, write_all_at};
 use crate::{Error, Result};
 
-use super::directory::{Listing, segment_path};
+use super::directory::Listing;
 use super::quarantine::{Range, set_aside};
 use super::reader::{Scanned, SegmentEnd};
 use super::writer::seal_segment;
@@ -124,9 +124,4 @@ fn open(storage: &dyn Storage, path: &Path) -> Result<Box<dyn StorageFile>> {
     storage
         .open(path, OpenMode::Write)
         .map_err(Error::io("open", path))
-}
-
-/// The path of the last segment.
-pub(crate) fn last_segment(dir: &Path, scanned: &Scanned) -> PathBuf {
-    segment_path(dir, scanned.segments.last().map_or(1, |s| s.base))
 }

@@ -138,11 +138,12 @@ fn in_place(found: &[Spot], expect: Expect, below: u64) -> Vec<Spot> {
     let (mut version, mut epoch) = (expect.version, expect.epoch);
     let mut taken: Vec<Spot> = Vec::new();
     for spot in found.iter().filter(|spot| !spot.displaced) {
+        let by_repair = matches!(spot.header.kind, Kind::Gap | Kind::Seal);
         let fits = spot.header.first_version >= version
-            && spot.header.epoch >= epoch
+            && (spot.header.epoch >= epoch || by_repair)
             && spot.after.version <= below;
         if fits {
-            (version, epoch) = (spot.after.version, spot.header.epoch);
+            (version, epoch) = (spot.after.version, spot.header.epoch.max(epoch));
             taken.push(*spot);
         }
     }

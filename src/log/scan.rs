@@ -90,7 +90,9 @@ impl Expect {
         if u64::from(header.offset) != offset {
             return Err(Fault::Sequence("the frame belongs to another place"));
         }
-        if header.epoch < self.epoch {
+        // Repair writes GAP and SEAL frames between frames of any epoch.
+        let by_repair = matches!(header.kind, Kind::Gap | Kind::Seal);
+        if header.epoch < self.epoch && !by_repair {
             return Err(Fault::Sequence("the frame is older than the one before it"));
         }
         if header.first_version != self.version {
@@ -107,7 +109,9 @@ impl Expect {
     /// Moves past a frame whose last version and link are known.
     pub(crate) fn advance(&mut self, header: &FrameHeader, after: After) {
         self.salt = Some(header.salt);
-        self.epoch = self.epoch.max(header.epoch);
+        if header.kind != Kind::Gap {
+            self.epoch = self.epoch.max(header.epoch);
+        }
         self.version = after.version;
         self.link = Some(after.link);
     }
@@ -229,7 +233,10 @@ impl Scan {
 /// Decodes a frame and checks everything that it holds.
 pub(crate) fn whole_frame(header: FrameHeader, bytes: &[u8]) -> Result<(Frame<'_>, After), Fault> {
     let frame = Frame::decode(header, bytes)?;
-    if !frame.entries().all(|entry| entry.is_whole()) {
+    if !frame
+        .entries()
+        .all(|entry| entry.is_whole() || entry.is_given_up())
+    {
         return Err(Fault::Payload);
     }
     let after = After::frame(&frame)?;

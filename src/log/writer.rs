@@ -168,11 +168,6 @@ impl LogWriter {
         Version(self.durable)
     }
 
-    /// The link after the last commit.
-    pub(crate) fn link(&self) -> u32 {
-        self.link
-    }
-
     /// Refuses if an earlier write failed.
     pub(crate) fn check(&self) -> Result<()> {
         if self.poisoned {

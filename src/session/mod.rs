@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::damage::Damage;
 use crate::json::Json;
-use crate::log::{LogReader, LogWriter, Recovery, Replayed, Scanned, recover};
+use crate::log::{LogReader, LogWriter, Recovery, Scanned, recover};
 use crate::state::State;
 use crate::storage::StorageLock;
 use crate::store::Inner as StoreInner;

@@ -1,0 +1,134 @@
+//! Verifying and repairing sessions.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::damage::Damage;
+use crate::log::{LogReader, repair};
+use crate::storage::Storage;
+use crate::store::Store;
+use crate::{Error, Result, Version, id};
+
+/// What [`Store::verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// The session's id.
+    pub session_id: String,
+    /// The session's version.
+    pub version: Version,
+    /// How many good events there are.
+    pub events: u64,
+    /// The length of the segment files, in bytes.
+    pub bytes: u64,
+    /// Every damaged range, a torn tail included. Empty for a sound log.
+    pub damage: Vec<Damage>,
+    /// Versions that an earlier repair gave up, first and last of each range: reported then, lost for good.
+    pub given_up: Vec<(Version, Version)>,
+}
+
+impl VerifyReport {
+    /// Whether nothing is damaged.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.damage.is_empty()
+    }
+}
+
+/// How [`Store::repair`] goes about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepairOptions {
+    /// Change nothing, only say what would be done.
+    pub dry_run: bool,
+    /// Another copy of the session's directory (a backup, another device's), to take lost events from.
+    pub copy: Option<PathBuf>,
+}
+
+/// What [`Store::repair`] did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RepairReport {
+    /// The session's id.
+    pub session_id: String,
+    /// Events that were good and stay as they are.
+    pub kept: u64,
+    /// Events that were unreadable and are back.
+    pub recovered: u64,
+    /// Versions among them that had a single flipped bit, which was corrected.
+    pub corrected: Vec<Version>,
+    /// Versions whose events are lost, first and last of each range.
+    pub lost: Vec<(Version, Version)>,
+    /// The files that hold every byte that left the log.
+    pub quarantine: Vec<PathBuf>,
+    /// The segments that were written anew.
+    pub rewritten: Vec<PathBuf>,
+}
+
+impl Store {
+    /// Reads all of a session and checks everything; changes nothing, and works beside a writer.
+    ///
+    /// Errors: [`Error::NotFound`]. Damage is not an error but the answer.
+    pub fn verify(&self, session_id: &str) -> Result<VerifyReport> {
+        let view = self.read(session_id)?;
+        let info = view.log();
+        let mut damage = view.damage().to_vec();
+        damage.extend(view.torn().cloned());
+        let is_reported =
+            |lost: &&(Version, Version)| !damage.iter().any(|d| d.first_version == Some(lost.0));
+        let given_up = view
+            .state()
+            .lost()
+            .iter()
+            .filter(is_reported)
+            .copied()
+            .collect();
+        Ok(VerifyReport {
+            session_id: session_id.to_owned(),
+            version: view.version(),
+            events: info.events,
+            bytes: info.bytes,
+            damage,
+            given_up,
+        })
+    }
+
+    /// Makes a damaged session writable again: everything good is kept at its version, single flipped bits
+    /// are corrected, what is lost is recorded, and every byte that leaves the log goes to `quarantine/`.
+    ///
+    /// Doing it again changes nothing, and an interrupted repair is finished by the next.
+    ///
+    /// Errors: [`Error::NotFound`], [`Error::Locked`] if a writer has the session.
+    pub fn repair(&self, session_id: &str, options: &RepairOptions) -> Result<RepairReport> {
+        id::check("session id", session_id)?;
+        let log = self.inner.log_reader(session_id);
+        let missing = || Error::NotFound(format!("session {session_id:?}"));
+        if log.storage.list(&log.dir).is_err() {
+            return Err(missing());
+        }
+        let _lock = self.inner.lock(&log.dir)?;
+        let copy = options
+            .copy
+            .as_deref()
+            .map(|path| copy_of(&log, path, session_id));
+        let done = repair(&log, copy, options.dry_run)?.ok_or_else(missing)?;
+        Ok(RepairReport {
+            session_id: session_id.to_owned(),
+            kept: done.kept,
+            recovered: done.recovered,
+            corrected: done.corrected,
+            lost: done.lost,
+            quarantine: done.quarantine,
+            rewritten: done.rewritten,
+        })
+    }
+}
+
+/// The session's log in a copy: `path` is the session's directory, or a whole store that has it.
+fn copy_of(log: &LogReader, path: &Path, session_id: &str) -> LogReader {
+    let storage: Arc<dyn Storage> = Arc::clone(&log.storage);
+    let in_store = path.join("sessions").join(id::encode(session_id));
+    let dir = if storage.list(&in_store).is_ok() {
+        in_store
+    } else {
+        path.to_path_buf()
+    };
+    LogReader { storage, dir }
+}

@@ -1,0 +1,501 @@
+//! Repair: every damaged segment is set aside and written anew from what is good.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::damage::Verdict;
+use crate::format::{
+    FRAME_HEADER_LEN, Frame, FrameHeader, GIVEN_UP, Kind, SEGMENT_HEADER_LEN, SegmentHeader, crc,
+    first_link,
+};
+use crate::storage::{OpenMode, read_full_at};
+use crate::{Error, Result, Version};
+
+use super::copy::{Copy, CopySpot};
+use super::correct::{correct_bit, correct_frame, correct_payload};
+use super::directory::segment_path;
+use super::quarantine::{Range, set_aside};
+use super::reader::{LogReader, Replayed, Scanned};
+use super::rebuild::{Rebuild, Stamp};
+use super::recover::recover;
+use super::salvage::{Spot, salvage};
+use super::scan::{Expect, Window};
+use super::segment::SegmentFile;
+
+/// The least bytes that an event takes: what bounds how many versions a region without any header held.
+const MIN_EVENT: u64 = 16;
+/// How many versions a lost last segment may have held.
+const LOST_SEGMENT: u64 = 1 << 20;
+
+/// What a repair did, or with `dry_run` would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Repaired {
+    /// Events that were good.
+    pub(crate) kept: u64,
+    /// Events that damage had made unreadable and that are back.
+    pub(crate) recovered: u64,
+    /// Those among them that had a single flipped bit.
+    pub(crate) corrected: Vec<Version>,
+    /// Versions whose events are lost, first and last of each range.
+    pub(crate) lost: Vec<(Version, Version)>,
+    /// The files that hold what left the log.
+    pub(crate) quarantine: Vec<PathBuf>,
+    /// The segments that were written anew.
+    pub(crate) rewritten: Vec<PathBuf>,
+}
+
+/// Repairs the log; the caller holds its lock. `copy` is another copy of it, to take lost commits from.
+pub(crate) fn repair(
+    log: &LogReader,
+    copy: Option<LogReader>,
+    dry_run: bool,
+) -> Result<Option<Repaired>> {
+    let mut lost = Vec::new();
+    let scanned = log.scan(&mut |item| {
+        match item {
+            Replayed::Lost { first, last } => lost.push((first.0, last.0)),
+            Replayed::PayloadLost(event) => lost.push((event.version.0, event.version.0)),
+            Replayed::Event(_) => {}
+        }
+        Ok(())
+    })?;
+    let Some(mut scanned) = scanned else {
+        return Ok(None);
+    };
+    let kept = scanned.events;
+    let copy = match copy {
+        Some(copy) => Some(Copy::find(copy, scanned.log_id, &lost)?),
+        None => None,
+    };
+    let fills: &[(u64, u64)] = if copy.is_some() { &lost } else { &[] };
+    let bases = damaged_bases(&scanned, fills);
+    let mut job = Job {
+        log,
+        scanned: &scanned,
+        copy,
+        dry_run,
+        done: Repaired {
+            kept,
+            ..Repaired::default()
+        },
+        after: None,
+    };
+    for base in &bases {
+        job.segment(*base)?;
+    }
+    let mut done = job.done;
+    if bases.is_empty() {
+        done.lost = lost
+            .iter()
+            .map(|(a, b)| (Version(*a), Version(*b)))
+            .collect();
+    }
+    if !dry_run {
+        let fresh = if bases.is_empty() {
+            Some(scanned)
+        } else {
+            log.scan(&mut |_| Ok(()))?
+        };
+        scanned = match fresh {
+            Some(scanned) => scanned,
+            None => return Ok(Some(done)),
+        };
+        if scanned.damage.is_empty() {
+            let recovery = recover(&*log.storage, &log.dir, &mut scanned)?;
+            done.quarantine.extend(recovery.torn.map(|(_, kept)| kept));
+        }
+    }
+    Ok(Some(done))
+}
+
+/// The bases of the segments to write anew: existing ones and missing ones.
+fn damaged_bases(scanned: &Scanned, fills: &[(u64, u64)]) -> BTreeSet<u64> {
+    let mut bases = BTreeSet::new();
+    for damage in &scanned.damage {
+        let here = scanned.segments.iter().find(|s| s.path == damage.segment);
+        match (here, damage.verdict, damage.first_version) {
+            (Some(segment), ..) => {
+                bases.insert(segment.base);
+            }
+            (None, Verdict::SegmentLost, Some(first)) => {
+                bases.insert(first.0);
+            }
+            _ => {}
+        }
+    }
+    for (first, _) in fills {
+        let holder = scanned.segments.iter().rev().find(|s| s.base <= *first);
+        bases.extend(holder.map(|s| s.base));
+    }
+    bases
+}
+
+struct Job<'a> {
+    log: &'a LogReader,
+    scanned: &'a Scanned,
+    copy: Option<Copy>,
+    dry_run: bool,
+    done: Repaired,
+    /// The last segment written anew: the version and the link after it.
+    after: Option<(u64, u32)>,
+}
+
+/// Frames of the new segment, in order.
+#[derive(Debug)]
+struct Piece {
+    header: FrameHeader,
+    next_version: u64,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Here { offset: u64, displaced: bool },
+    Corrected(Vec<u8>),
+    Copy(CopySpot),
+}
+
+impl Job<'_> {
+    fn segment(&mut self, base: u64) -> Result<()> {
+        let segments = &self.scanned.segments;
+        let at = segments.partition_point(|s| s.base < base);
+        let exists = segments.get(at).is_some_and(|s| s.base == base);
+        let next_base = segments.get(at + usize::from(exists)).map(|s| s.base);
+        let old = if exists { Some(self.open(base)?) } else { None };
+        let mut pieces = Vec::new();
+        if let Some(old) = &old {
+            pieces = self.salvaged(old, next_base)?;
+        }
+        self.fill(&mut pieces, base, next_base);
+        let until = next_base.unwrap_or_else(|| self.last_next(&pieces, base, old.as_ref()));
+        let kept = match &old {
+            Some(old) if !self.dry_run => {
+                let range = Range {
+                    segment: base,
+                    offset: 0,
+                    length: old.len,
+                };
+                let path = set_aside(&*self.log.storage, &self.log.dir, &*old.file, range)?;
+                let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+                self.done.quarantine.push(path);
+                name.unwrap_or_default()
+            }
+            _ => String::new(),
+        };
+        self.write(
+            base,
+            at as u64 + 1,
+            old.as_ref(),
+            &pieces,
+            until,
+            next_base,
+            &kept,
+        )
+    }
+
+    fn open(&self, base: u64) -> Result<SegmentFile> {
+        SegmentFile::open(&*self.log.storage, &self.log.dir, base, OpenMode::Read)
+    }
+
+    /// The frames of a damaged segment, flipped bits corrected.
+    fn salvaged(&mut self, old: &SegmentFile, next_base: Option<u64>) -> Result<Vec<Piece>> {
+        let salt = Some(self.scanned.salt);
+        let expect = Expect {
+            salt,
+            version: old.base,
+            link: None,
+            epoch: 0,
+        };
+        let mut window = Window::new(Arc::clone(&old.file), old.len);
+        let from = SEGMENT_HEADER_LEN as u64;
+        let io = |e| Error::io("read", &old.path)(e);
+        let found = salvage(&mut window, from, expect, next_base).map_err(io)?;
+        let mut pieces = Vec::new();
+        let torn = self
+            .scanned
+            .torn
+            .as_ref()
+            .filter(|(damage, _)| damage.segment == old.path);
+        let cut = torn.map_or(u64::MAX, |(_, torn)| torn.offset);
+        for spot in found.spots.iter().filter(|spot| spot.offset < cut) {
+            if matches!(
+                spot.header.kind,
+                Kind::Events | Kind::Mark | Kind::Skippable(_)
+            ) {
+                pieces.push(Piece::here(spot));
+            }
+        }
+        for region in found.regions.iter().filter(|region| region.offset < cut) {
+            let (mut offset, mut version) = (region.offset, region.missing_from);
+            let end = region.offset + region.length;
+            // A region may hold several frames with a flipped bit each.
+            while offset + (FRAME_HEADER_LEN as u64) < end {
+                let bytes = window.get(offset, (end - offset) as usize).map_err(io)?;
+                let expect = Expect { version, ..expect };
+                let Some(frame) = correct_frame(bytes, offset, expect) else {
+                    break;
+                };
+                let Ok(header) = FrameHeader::decode(&frame) else {
+                    break;
+                };
+                let Some(last) = header.last_version() else {
+                    break;
+                };
+                (offset, version) = (offset + header.frame_len(), last + 1);
+                if matches!(header.kind, Kind::Events | Kind::Mark) {
+                    let events = header.first_version..last + 1;
+                    self.done.corrected.extend(events.map(Version));
+                    self.done.recovered += u64::from(header.event_count);
+                    let source = Source::Corrected(frame);
+                    pieces.push(Piece {
+                        header,
+                        next_version: last + 1,
+                        source,
+                    });
+                }
+            }
+        }
+        // A frame without events has the version that comes next, so it sorts before that commit.
+        pieces.sort_by_key(|p| (p.header.first_version, p.header.event_count > 0));
+        Ok(pieces)
+    }
+
+    /// Adds commits of the copy where versions are missing.
+    fn fill(&mut self, pieces: &mut Vec<Piece>, base: u64, next_base: Option<u64>) {
+        let Some(copy) = &self.copy else { return };
+        let (mut version, mut found) = (base, Vec::new());
+        let until = next_base.unwrap_or(u64::MAX);
+        for (first, next) in pieces
+            .iter()
+            .map(|p| (p.header.first_version, p.next_version))
+            .chain([(until, until)])
+        {
+            if first > version {
+                found.extend(copy.within(version, first).copied());
+            }
+            version = version.max(next);
+        }
+        for spot in found {
+            self.done.recovered += u64::from(spot.header.event_count);
+            let (header, next_version) = (spot.header, spot.next_version);
+            pieces.push(Piece {
+                header,
+                next_version,
+                source: Source::Copy(spot),
+            });
+        }
+        pieces.sort_by_key(|p| (p.header.first_version, p.header.event_count > 0));
+    }
+
+    /// The version after the last segment's last event, given up ones included.
+    fn last_next(&self, pieces: &[Piece], base: u64, old: Option<&SegmentFile>) -> u64 {
+        let known = pieces.last().map_or(base, |p| p.next_version);
+        let is_here = |d: &&crate::damage::Damage| {
+            old.is_some_and(|old| d.segment == old.path) && d.verdict != Verdict::Torn
+        };
+        let damages = self.scanned.damage.iter().filter(is_here);
+        let given_up = damages.filter_map(|d| match (d.first_version, d.last_version) {
+            (Some(_), Some(last)) => Some(last.0 + 1),
+            (Some(first), None) => Some(first.0 + (d.length / MIN_EVENT).max(1)),
+            _ => None,
+        });
+        let floor = if old.is_none() && known == base {
+            base + LOST_SEGMENT
+        } else {
+            self.scanned.expect.version
+        };
+        given_up.chain([known, floor]).max().unwrap_or(known)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one call, and a struct for it would only rename them"
+    )]
+    fn write(
+        &mut self,
+        base: u64,
+        segment_no: u64,
+        old: Option<&SegmentFile>,
+        pieces: &[Piece],
+        until: u64,
+        next_base: Option<u64>,
+        kept: &str,
+    ) -> Result<()> {
+        let path = segment_path(&self.log.dir, base);
+        let header = self.header(base, segment_no, old, pieces);
+        let stamp = Stamp {
+            salt: self.scanned.salt,
+            epoch: self.scanned.expect.epoch,
+            durable: base.max(1) - 1,
+            time_us: self.scanned.time_us,
+        };
+        let storage = &*self.log.storage;
+        let target = (!self.dry_run).then_some(storage);
+        let mut new = Rebuild::begin(target, &path, &header, stamp)?;
+        let mut version = base;
+        for (i, piece) in pieces.iter().enumerate() {
+            let first = piece.header.first_version;
+            if first > version {
+                let link = pieces[i..].iter().find(|p| p.header.event_count > 0);
+                let link = link.filter(|p| p.header.first_version == first);
+                self.give_up(
+                    &mut new,
+                    version,
+                    first - 1,
+                    kept,
+                    link.map(|p| p.header.prev_link),
+                )?;
+            }
+            if piece.header.event_count > 0 && first < version {
+                continue;
+            }
+            self.piece(&mut new, old, piece)?;
+            version = version.max(piece.next_version);
+        }
+        let next_link = next_base.and_then(|next| self.open(next).ok()?.header.ok());
+        if until > version {
+            let link = next_link.map(|header| header.prev_link);
+            self.give_up(&mut new, version, until - 1, kept, link)?;
+        }
+        if let Some(next_base) = next_base {
+            new.seal(next_base)?;
+        }
+        self.after = Some((until.max(version), new.link()));
+        tracing::info!(segment = %path.display(), "segment written anew");
+        self.done.rewritten.push(path.clone());
+        if self.dry_run {
+            Ok(())
+        } else {
+            new.replace(storage, &path)
+        }
+    }
+
+    fn give_up(
+        &mut self,
+        new: &mut Rebuild,
+        first: u64,
+        last: u64,
+        kept: &str,
+        link: Option<u32>,
+    ) -> Result<()> {
+        self.done.lost.push((Version(first), Version(last)));
+        new.gap(first, last, kept, link)
+    }
+
+    fn header(
+        &self,
+        base: u64,
+        segment_no: u64,
+        old: Option<&SegmentFile>,
+        pieces: &[Piece],
+    ) -> SegmentHeader {
+        if let Some(Ok(header)) = old.map(|old| &old.header) {
+            return header.clone();
+        }
+        if let Some(header) = old
+            .and_then(corrected_header)
+            .filter(|h| h.base_version == base)
+        {
+            return header;
+        }
+        let first = pieces.iter().find(|p| p.header.event_count > 0);
+        let named = first
+            .filter(|p| p.header.first_version == base)
+            .map(|p| p.header.prev_link);
+        let rebuilt = self
+            .after
+            .filter(|(version, _)| *version == base)
+            .map(|(_, link)| link);
+        let before = self.scanned.segments.iter().rev().find(|s| s.base < base);
+        let link = named.or(rebuilt).or_else(|| before?.link);
+        SegmentHeader {
+            salt: self.scanned.salt,
+            log_id: self.scanned.log_id,
+            segment_no,
+            base_version: base,
+            prev_link: link.unwrap_or_else(|| first_link(&self.scanned.log_id)),
+            prev_len: 0,
+            created_ms: self.scanned.time_us / 1000,
+        }
+    }
+
+    fn piece(&mut self, new: &mut Rebuild, old: Option<&SegmentFile>, piece: &Piece) -> Result<()> {
+        let mut bytes = match (&piece.source, old) {
+            (Source::Corrected(bytes), _) => bytes.clone(),
+            (Source::Copy(spot), _) => match &self.copy {
+                Some(copy) => copy.read(spot)?,
+                None => return Ok(()),
+            },
+            (Source::Here { offset, displaced }, Some(old)) => {
+                if *displaced {
+                    self.done.recovered += u64::from(piece.header.event_count);
+                }
+                let mut bytes = vec![0; piece.header.frame_len() as usize];
+                read_full_at(&*old.file, &mut bytes, *offset)
+                    .map_err(Error::io("read", &old.path))?;
+                bytes
+            }
+            (Source::Here { .. }, None) => return Ok(()),
+        };
+        self.mend_payloads(&piece.header, &mut bytes);
+        new.frame(piece.header, &bytes)
+    }
+
+    /// Brings damaged payloads back, or overwrites them so that a reader knows that they are lost.
+    fn mend_payloads(&mut self, header: &FrameHeader, bytes: &mut [u8]) {
+        let mut mended = Vec::new();
+        if let Ok(frame) = Frame::decode(*header, bytes) {
+            for (version, entry) in (header.first_version..).zip(frame.entries()) {
+                if entry.is_whole() || (entry.is_given_up() && self.copy.is_none()) {
+                    continue;
+                }
+                let (payload, crc) = (entry.payload, entry.payload_crc);
+                let corrected = correct_payload(payload, crc);
+                if corrected.is_some() {
+                    self.done.corrected.push(Version(version));
+                }
+                let copy = self.copy.as_ref();
+                let back = corrected.or_else(|| copy?.payload(version, payload.len(), crc));
+                match &back {
+                    Some(_) => self.done.recovered += 1,
+                    None => self.done.lost.push((Version(version), Version(version))),
+                }
+                let text = back.unwrap_or_else(|| vec![GIVEN_UP; payload.len()]);
+                mended.push((entry.payload_at, text));
+            }
+        }
+        for (at, text) in mended {
+            bytes[at..at + text.len()].copy_from_slice(&text);
+        }
+    }
+}
+
+/// The header of a segment with a single flipped bit in it.
+fn corrected_header(old: &SegmentFile) -> Option<SegmentHeader> {
+    let mut bytes = [0; SEGMENT_HEADER_LEN];
+    read_full_at(&*old.file, &mut bytes, 0).ok()?;
+    let (body, stored) = bytes.split_at_mut(SEGMENT_HEADER_LEN - 4);
+    let wanted = u32::from_le_bytes(stored.try_into().ok()?);
+    if !correct_bit(body, wanted) {
+        // The flipped bit may be the checksum's own.
+        (crc(body) ^ wanted).is_power_of_two().then_some(())?;
+        let fresh = crc(body);
+        stored.copy_from_slice(&fresh.to_le_bytes());
+    }
+    SegmentHeader::decode(&bytes).ok()
+}
+
+impl Piece {
+    fn here(spot: &Spot) -> Self {
+        let source = Source::Here {
+            offset: spot.offset,
+            displaced: spot.displaced,
+        };
+        Self {
+            header: spot.header,
+            next_version: spot.after.version,
+            source,
+        }
+    }
+}

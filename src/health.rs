@@ -68,13 +68,13 @@ impl Store {
     /// Errors: [`Error::NotFound`]. Damage is not an error but the answer.
     pub fn verify(&self, session_id: &str) -> Result<VerifyReport> {
         let view = self.read(session_id)?;
-        let info = view.log();
-        let mut damage = view.damage().to_vec();
-        damage.extend(view.torn().cloned());
+        let info = view.log()?;
+        let mut damage = view.damage()?.to_vec();
+        damage.extend(view.torn()?.cloned());
         let is_reported =
             |lost: &&(Version, Version)| !damage.iter().any(|d| d.first_version == Some(lost.0));
         let given_up = view
-            .state()
+            .state()?
             .lost()
             .iter()
             .filter(is_reported)

@@ -40,12 +40,16 @@ fn a_conversation_survives_closing_and_reopening() {
             ));
             let view = store.read("user-123").unwrap();
             assert_eq!(view.version(), session.version());
-            assert!(view.damage().is_empty());
+            assert!(view.damage().unwrap().is_empty());
         }
         let store = open();
         let view = store.read("user-123").unwrap();
         assert_eq!(view.version(), Version(102));
-        assert!(view.log().segments > 2, "segments roll: {:?}", view.log());
+        assert!(
+            view.log().unwrap().segments > 2,
+            "segments roll: {:?}",
+            view.log().unwrap()
+        );
         let last: Vec<_> = view
             .messages("default")
             .unwrap()
@@ -100,7 +104,14 @@ fn a_redaction_hides_the_original_and_the_state_follows_its_syncs() {
     let shown = view.messages("a").unwrap().get(0).unwrap();
     assert!(shown.is_redacted() && !shown.text().contains("hunter2"));
     assert!(shown.original().contains("hunter2"));
-    let record = view.state().agent("a").unwrap().record().unwrap().text();
+    let record = view
+        .state()
+        .unwrap()
+        .agent("a")
+        .unwrap()
+        .record()
+        .unwrap()
+        .text();
     assert!(
         record.contains(r#""state":{"n":1.50,"list":[1,2,3,4]}"#),
         "{record}"

@@ -14,6 +14,7 @@ mod salvage;
 mod scan;
 mod segment;
 mod stats;
+mod tail;
 mod writer;
 
 pub(crate) use directory::Listing;
@@ -21,4 +22,6 @@ pub(crate) use payload::PayloadReader;
 pub(crate) use reader::{LogReader, Replayed, Scanned};
 pub(crate) use recover::{Recovery, recover};
 pub(crate) use repair::repair;
+pub(crate) use segment::SegmentFile;
+pub(crate) use tail::{Backward, Stop, Tip};
 pub(crate) use writer::{Birth, Draft, LogWriter, WriterOptions};

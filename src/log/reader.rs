@@ -27,6 +27,16 @@ pub(crate) enum Replayed<'a> {
     Lost { first: Version, last: Version },
 }
 
+impl Replayed<'_> {
+    /// The first version that it is about.
+    pub(crate) fn version(&self) -> Version {
+        match self {
+            Self::Event(event) | Self::PayloadLost(event) => event.version,
+            Self::Lost { first, .. } => *first,
+        }
+    }
+}
+
 type Visit<'v> = &'v mut dyn FnMut(Replayed<'_>) -> Result<()>;
 
 /// A log's directory, to read.
@@ -533,6 +543,30 @@ struct LostPayload<'a> {
     fault: Fault,
     /// The event without its payload, if the envelope is good.
     envelope: Option<Event<'a>>,
+}
+
+/// The events of a good frame; those whose payloads were given up come without.
+pub(crate) fn events<'a>(
+    frame: &Frame<'a>,
+    segment: u64,
+    offset: u64,
+) -> impl DoubleEndedIterator<Item = Replayed<'a>> + use<'a> {
+    let header = frame.header;
+    let entries: Vec<_> = frame.entries().collect();
+    entries.into_iter().enumerate().map(move |(i, entry)| {
+        let version = Version(header.first_version + i as u64);
+        match event(version, header.time_us, &entry, segment, offset, true) {
+            Ok(event) => Replayed::Event(event),
+            Err(LostPayload {
+                envelope: Some(event),
+                ..
+            }) => Replayed::PayloadLost(event),
+            Err(LostPayload { envelope: None, .. }) => Replayed::Lost {
+                first: version,
+                last: version,
+            },
+        }
+    })
 }
 
 fn event<'a>(

@@ -5,6 +5,7 @@ mod ids;
 mod index;
 mod message;
 pub(crate) mod patch;
+mod recent;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use document::Document;
 pub(crate) use ids::IdSet;
 pub(crate) use index::{Entry, Index};
 pub use message::Message;
+pub(crate) use recent::{Recent, Seen};
 
 /// What a session is at one version: everything but its messages, so that it is small however long the
 /// conversation.
@@ -26,8 +28,8 @@ pub struct State {
     time_us: u64,
     session_id: Option<Arc<str>>,
     session: Option<Document>,
-    agents: BTreeMap<Arc<str>, Agent>,
-    multi_agents: BTreeMap<Arc<str>, Document>,
+    agents: BTreeMap<Arc<str>, Arc<Agent>>,
+    multi_agents: BTreeMap<Arc<str>, Arc<Document>>,
     unknown_events: u64,
     lost: Vec<(Version, Version)>,
 }
@@ -35,7 +37,7 @@ pub struct State {
 /// An agent at one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agent {
-    record: Option<Document>,
+    record: Option<Arc<Document>>,
     ids: IdSet,
     redacted: IdSet,
     /// How many of this agent's messages may be among lost events that came after its last known one.
@@ -47,7 +49,7 @@ impl Agent {
     /// The agent's record; `None` if the event that created it was lost to damage.
     #[must_use]
     pub fn record(&self) -> Option<&Document> {
-        self.record.as_ref()
+        self.record.as_deref()
     }
 
     /// How many messages the agent has.
@@ -123,26 +125,28 @@ impl State {
 
     /// The agents by id.
     pub fn agents(&self) -> impl Iterator<Item = (&str, &Agent)> {
-        self.agents.iter().map(|(id, agent)| (id.as_ref(), agent))
+        self.agents
+            .iter()
+            .map(|(id, agent)| (id.as_ref(), agent.as_ref()))
     }
 
     /// One agent.
     #[must_use]
     pub fn agent(&self, id: &str) -> Option<&Agent> {
-        self.agents.get(id)
+        self.agents.get(id).map(Arc::as_ref)
     }
 
     /// The multi-agents by id.
     pub fn multi_agents(&self) -> impl Iterator<Item = (&str, &Document)> {
         self.multi_agents
             .iter()
-            .map(|(id, object)| (id.as_ref(), object))
+            .map(|(id, object)| (id.as_ref(), object.as_ref()))
     }
 
     /// One multi-agent's object.
     #[must_use]
     pub fn multi_agent(&self, id: &str) -> Option<&Document> {
-        self.multi_agents.get(id)
+        self.multi_agents.get(id).map(Arc::as_ref)
     }
 
     /// How many events are of a kind that this program does not know.
@@ -175,13 +179,16 @@ impl State {
                 self.session = Some(document());
             }
             EventKind::SessionUpdated => self.session = Some(document()),
-            EventKind::AgentCreated => self.agent_mut(event.subject).record = Some(document()),
+            EventKind::AgentCreated => {
+                self.agent_mut(event.subject).record = Some(Arc::new(document()))
+            }
             EventKind::AgentSynced => {
                 let record = &mut self.agent_mut(event.subject).record;
                 sync(record, event);
             }
             EventKind::MultiAgentCreated => {
-                self.multi_agents.insert(event.subject.into(), document());
+                self.multi_agents
+                    .insert(event.subject.into(), Arc::new(document()));
             }
             EventKind::MultiAgentSynced => {
                 let mut object = self.multi_agents.remove(event.subject);
@@ -214,12 +221,12 @@ impl State {
             EventKind::SessionCreated => self.session_id = Some(event.subject.into()),
             EventKind::AgentCreated | EventKind::AgentSynced => {
                 if let Some(record) = &mut self.agent_mut(event.subject).record {
-                    record.lose();
+                    Arc::make_mut(record).lose();
                 }
             }
             EventKind::MultiAgentSynced => {
                 if let Some(object) = self.multi_agents.get_mut(event.subject) {
-                    object.lose();
+                    Arc::make_mut(object).lose();
                 }
             }
             EventKind::MessageAdded | EventKind::MessageUpdated => {
@@ -239,13 +246,14 @@ impl State {
         self.lost.push((first, last));
         let count = (last.0 - first.0).saturating_add(1);
         for agent in self.agents.values_mut() {
+            let agent = Arc::make_mut(agent);
             agent.maybe_lost = agent.maybe_lost.saturating_add(count);
             if let Some(record) = &mut agent.record {
-                record.lose();
+                Arc::make_mut(record).lose();
             }
         }
         for object in self.multi_agents.values_mut() {
-            object.lose();
+            Arc::make_mut(object).lose();
         }
     }
 
@@ -254,15 +262,23 @@ impl State {
             .agents
             .get_key_value(id)
             .map_or_else(|| id.into(), |(key, _)| Arc::clone(key));
-        self.agents.entry(key).or_default()
+        Arc::make_mut(self.agents.entry(key).or_default())
     }
 }
 
 /// Applies a synced event to a record that may have been lost.
-fn sync(record: &mut Option<Document>, event: &Event<'_>) {
+fn sync(record: &mut Option<Arc<Document>>, event: &Event<'_>) {
     match record {
-        Some(record) => record.sync(event.payload, event.form, event.time_us),
+        Some(record) => {
+            Arc::make_mut(record).sync(event.payload, event.form, event.time_us);
+        }
         None if event.form == Form::Plain => {}
-        None => *record = Some(Document::new(event.payload, event.form, event.time_us)),
+        None => {
+            *record = Some(Arc::new(Document::new(
+                event.payload,
+                event.form,
+                event.time_us,
+            )))
+        }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Version;
 
 /// What happened.
@@ -97,7 +99,7 @@ impl fmt::Display for EventKind {
 }
 
 /// How an event's payload is to be read. Bits 0 and 1 of the envelope's flags.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Form {
     /// A message, or a change of a record: what this crate writes by itself.
     #[default]

@@ -7,7 +7,7 @@ use crate::damage::Damage;
 use crate::log::{LogReader, repair};
 use crate::storage::Storage;
 use crate::store::Store;
-use crate::{Error, Result, Version, id};
+use crate::{Error, Result, Version, id, snapshot};
 
 /// What [`Store::verify`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,7 +108,13 @@ impl Store {
             .copy
             .as_deref()
             .map(|path| copy_of(&log, path, session_id));
-        let done = repair(&log, copy, options.dry_run)?.ok_or_else(missing)?;
+        let (storage, dir) = (&*log.storage, &log.dir);
+        let tail_lost = |scanned: &_| snapshot::tail_lost(storage, dir, scanned);
+        let done = repair(&log, copy, &tail_lost, options.dry_run)?.ok_or_else(missing)?;
+        if !done.rewritten.is_empty() && !options.dry_run {
+            // They know nothing of what was given up.
+            snapshot::remove_all(storage, dir).map_err(Error::io("remove a snapshot in", dir))?;
+        }
         Ok(RepairReport {
             session_id: session_id.to_owned(),
             kept: done.kept,

@@ -74,6 +74,7 @@ mod id;
 pub mod json;
 mod log;
 mod session;
+mod snapshot;
 mod state;
 pub mod storage;
 mod store;

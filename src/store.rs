@@ -24,6 +24,8 @@ const DELETED: &str = ".deleted-";
 const WRITER: &str = concat!("sessionlog ", env!("CARGO_PKG_VERSION"));
 /// The default size at which a segment is sealed and a new one begun, in bytes.
 const SEGMENT_LEN: u64 = 16 << 20;
+/// The default length of a log that is opened from a snapshot, in bytes.
+const SNAPSHOT_AFTER: u64 = 32 << 20;
 
 /// A directory of sessions. Cheap to clone; clones are the same store.
 #[derive(Clone, Debug)]
@@ -39,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) durability: Durability,
     pub(crate) lock_wait: Duration,
     pub(crate) writer: WriterOptions,
+    pub(crate) snapshot_after: u64,
 }
 
 /// How a store is opened: see [`Store::options`].
@@ -49,6 +52,7 @@ pub struct StoreOptions {
     durability: Durability,
     lock_wait: Duration,
     segment_len: u64,
+    snapshot_after: u64,
 }
 
 impl StoreOptions {
@@ -70,6 +74,17 @@ impl StoreOptions {
     #[must_use]
     pub fn segment_len(mut self, bytes: u64) -> Self {
         self.segment_len = bytes.clamp(4 << 10, 1 << 30);
+        self
+    }
+
+    /// How long a log must be to be opened for writing from a snapshot, in bytes of sealed segments. Default:
+    /// 32 MiB.
+    ///
+    /// A shorter log is read and checked as a whole, so damage anywhere in it is found when it is opened. Of a
+    /// longer one, what is before the snapshot is not read: readers and [`Store::verify`] find damage there.
+    #[must_use]
+    pub fn snapshot_after(mut self, bytes: u64) -> Self {
+        self.snapshot_after = bytes;
         self
     }
 
@@ -102,6 +117,7 @@ impl StoreOptions {
             writer: WriterOptions {
                 segment_len: self.segment_len,
             },
+            snapshot_after: self.snapshot_after,
         };
         inner.check()?;
         Ok(Store {
@@ -125,6 +141,7 @@ impl Store {
             durability: Durability::Sync,
             lock_wait: Duration::ZERO,
             segment_len: SEGMENT_LEN,
+            snapshot_after: SNAPSHOT_AFTER,
         }
     }
 
@@ -214,6 +231,11 @@ struct StoreFile {
 impl Inner {
     pub(crate) fn session_dir(&self, id: &str) -> PathBuf {
         self.root.join(SESSIONS).join(id::encode(id))
+    }
+
+    /// Whether a log with so many sealed segments is opened from a snapshot.
+    pub(crate) fn wants_snapshot(&self, sealed: u64) -> bool {
+        sealed.saturating_mul(self.writer.segment_len) > self.snapshot_after
     }
 
     pub(crate) fn log_reader(&self, id: &str) -> LogReader {

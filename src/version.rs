@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The version of an event in its session: 1, 2, 3, ... without gaps in the log's numbering.
 ///
 /// A version is given out once. It is never reused and never renumbered, not even by repair.
 /// `Version(0)` is the version of a session that has no event yet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Version(pub u64);
 
 impl Version {

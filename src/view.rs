@@ -9,7 +9,7 @@ use crate::log::{
 };
 use crate::state::{Entry, Index, Message, Recent, Seen, State};
 use crate::storage::OpenMode;
-use crate::{Error, Result, Version};
+use crate::{Error, Result, Version, snapshot};
 
 /// How often a reader looks again while what it sees still changes.
 const LOOKS: usize = 5;
@@ -446,9 +446,13 @@ fn load(reader: &LogReader, to: Option<Version>) -> Result<Option<Content>> {
         }
         Ok(())
     })?;
-    Ok(scanned.map(|scanned| Content {
-        state,
-        index,
-        scanned,
+    Ok(scanned.map(|mut scanned| {
+        let lost = snapshot::tail_lost(&*reader.storage, &reader.dir, &scanned);
+        scanned.damage.extend(lost);
+        Content {
+            state,
+            index,
+            scanned,
+        }
     }))
 }

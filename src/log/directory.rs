@@ -73,6 +73,11 @@ pub(crate) fn segment_path(dir: &Path, base: u64) -> PathBuf {
     dir.join(format!("{base:020}.seg"))
 }
 
+/// The path of the snapshot of version `version`.
+pub(crate) fn snapshot_path(dir: &Path, version: u64) -> PathBuf {
+    dir.join(format!("{version:020}.snap"))
+}
+
 fn versioned(name: &str, suffix: &str) -> Option<u64> {
     let digits = name.strip_suffix(suffix)?;
     let is_version = digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_digit());

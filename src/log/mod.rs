@@ -17,9 +17,9 @@ mod stats;
 mod tail;
 mod writer;
 
-pub(crate) use directory::Listing;
+pub(crate) use directory::{Listing, snapshot_path};
 pub(crate) use payload::PayloadReader;
-pub(crate) use reader::{LogReader, Replayed, Scanned};
+pub(crate) use reader::{LogReader, Replayed, Scanned, Since};
 pub(crate) use recover::{Recovery, recover};
 pub(crate) use repair::repair;
 pub(crate) use segment::SegmentFile;

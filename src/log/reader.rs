@@ -95,45 +95,75 @@ pub(crate) struct SegmentEnd {
 impl LogReader {
     /// Reads everything once. `None` if there is no log.
     pub(crate) fn scan(&self, visit: Visit<'_>) -> Result<Option<Scanned>> {
+        self.scan_since(None, visit)
+    }
+
+    /// Reads what comes after a commit, and hands out only that. `None` if there is no log, or if the log does
+    /// not have that commit.
+    pub(crate) fn scan_since(
+        &self,
+        since: Option<Since>,
+        visit: Visit<'_>,
+    ) -> Result<Option<Scanned>> {
         let Some(listing) = Listing::read(&*self.storage, &self.dir)? else {
             return Ok(None);
         };
         if listing.is_unborn() {
             return Ok(None);
         }
-        let mut pass = Pass::new(&self.dir);
+        let mut pass = Pass::new(&self.dir, since);
         for name in &listing.not_files {
-            pass.report(
-                self.dir.join(name),
-                "a segment's name on something that is not a file",
-            );
+            let path = self.dir.join(name);
+            pass.report(path, "a segment's name on something that is not a file");
         }
-        let open = |base: u64| SegmentFile::open(&*self.storage, &self.dir, base, OpenMode::Read);
-        let mut next = listing
-            .segments
-            .first()
-            .map(|base| open(*base))
-            .transpose()?;
-        for i in 0..listing.segments.len() {
+        let bases = &listing.segments;
+        let open = |i: usize| match bases.get(i) {
+            Some(base) => {
+                SegmentFile::open(&*self.storage, &self.dir, *base, OpenMode::Read).map(Some)
+            }
+            None => Ok(None),
+        };
+        let mut first = 0;
+        if let Some(since) = since.filter(|_| !bases.is_empty()) {
+            first = bases
+                .partition_point(|base| *base <= since.version + 1)
+                .saturating_sub(1);
+            // An interrupted roll is finished in the segment before a last one without frames.
+            if open(bases.len() - 1)?.is_some_and(|last| is_frameless(&last)) {
+                first = first.min(bases.len().saturating_sub(2));
+            }
+            pass.expect.version = bases[first];
+        }
+        let mut next = open(first)?;
+        for i in first..bases.len() {
             let Some(segment) = next.take() else { break };
-            next = listing
-                .segments
-                .get(i + 1)
-                .map(|base| open(*base))
-                .transpose()?;
-            pass.segment(
-                &segment,
-                next.as_ref(),
-                i + 2 == listing.segments.len(),
-                visit,
-            )?;
+            next = open(i + 1)?;
+            pass.segment(&segment, next.as_ref(), i + 2 == bases.len(), visit)?;
         }
-        pass.finish(visit).map(Some)
+        if bases.is_empty() {
+            pass.segments_lost(2, visit)?;
+            pass.forget_end();
+        }
+        let found = since.is_none() || pass.met_since;
+        let scanned = pass.finish(visit)?;
+        Ok(found.then_some(scanned))
     }
+}
+
+/// A commit that a reader knows everything up to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Since {
+    /// The version of its last event.
+    pub(crate) version: u64,
+    /// The link after it.
+    pub(crate) link: u32,
 }
 
 /// The state of one pass over a log.
 struct Pass {
+    since: Option<Since>,
+    /// Whether the commit to read from was met.
+    met_since: bool,
     dir: PathBuf,
     log_id: Option<[u8; 16]>,
     expect: Expect,
@@ -141,7 +171,7 @@ struct Pass {
 }
 
 impl Pass {
-    fn new(dir: &Path) -> Self {
+    fn new(dir: &Path, since: Option<Since>) -> Self {
         let expect = Expect {
             salt: None,
             version: 1,
@@ -161,11 +191,29 @@ impl Pass {
             events: 0,
         };
         Self {
+            since,
+            met_since: false,
             dir: dir.to_path_buf(),
             log_id: None,
             expect,
             out,
         }
+    }
+
+    fn advance(&mut self, expect: Expect) {
+        self.expect = expect;
+        let here = (expect.version.checked_sub(1), expect.link);
+        self.met_since |= self
+            .since
+            .is_some_and(|s| here == (Some(s.version), Some(s.link)));
+    }
+
+    /// Hands out what comes after the commit to read from.
+    fn hand(&self, visit: Visit<'_>, item: Replayed<'_>) -> Result<()> {
+        let is_wanted = self
+            .since
+            .is_none_or(|s| self.met_since && item.version().0 > s.version);
+        if is_wanted { visit(item) } else { Ok(()) }
     }
 
     fn report(&mut self, segment: PathBuf, cause: &str) {
@@ -214,7 +262,7 @@ impl Pass {
                 Step::Anomaly(fault) => break Some(fault),
             }
             end.end = scan.offset;
-            self.expect = scan.expect;
+            self.advance(scan.expect);
         };
         let lost_tail = next.is_some_and(|next| next.base > self.expect.version && !end.sealed);
         if anomaly.is_some() || lost_tail {
@@ -247,7 +295,7 @@ impl Pass {
                     link: None,
                     ..self.expect
                 };
-                visit(Replayed::Lost { first, last })?;
+                self.hand(visit, Replayed::Lost { first, last })?;
             }
         }
         end.link = self.expect.link;
@@ -292,6 +340,7 @@ impl Pass {
         if let Ok(header) = &segment.header {
             self.expect.link.get_or_insert(header.prev_link);
         }
+        self.advance(self.expect);
         Ok(true)
     }
 
@@ -313,7 +362,14 @@ impl Pass {
             link: None,
             ..self.expect
         };
-        visit(Replayed::Lost { first, last })
+        self.hand(visit, Replayed::Lost { first, last })
+    }
+
+    /// Of segments that are missing at the end nobody knows where they ended.
+    fn forget_end(&mut self) {
+        if let Some(damage) = self.out.damage.last_mut() {
+            damage.last_version = None;
+        }
     }
 
     fn frame(
@@ -332,10 +388,13 @@ impl Pass {
         }
         if header.kind == Kind::Gap {
             if let Ok(gap) = serde_json::from_slice::<crate::format::Gap>(frame.body()) {
-                return visit(Replayed::Lost {
-                    first: Version(gap.first),
-                    last: Version(gap.last),
-                });
+                return self.hand(
+                    visit,
+                    Replayed::Lost {
+                        first: Version(gap.first),
+                        last: Version(gap.last),
+                    },
+                );
             }
         }
         if header.kind != Kind::Events {
@@ -360,18 +419,21 @@ impl Pass {
                     if event.kind.must_understand() && self.out.not_understood.is_none() {
                         self.out.not_understood = Some((version, event.kind.byte()));
                     }
-                    visit(Replayed::Event(event))?;
+                    self.hand(visit, Replayed::Event(event))?;
                 }
                 Err(lost) => {
                     if !entry.is_given_up() {
                         self.payload_lost(end, offset, &entry, version, &lost);
                     }
                     match lost.envelope {
-                        Some(event) => visit(Replayed::PayloadLost(event))?,
-                        None => visit(Replayed::Lost {
-                            first: version,
-                            last: version,
-                        })?,
+                        Some(event) => self.hand(visit, Replayed::PayloadLost(event))?,
+                        None => self.hand(
+                            visit,
+                            Replayed::Lost {
+                                first: version,
+                                last: version,
+                            },
+                        )?,
                     }
                 }
             }
@@ -438,10 +500,13 @@ impl Pass {
         for spot in spots.iter().filter(|spot| spot.offset < cut) {
             let first = spot.header.first_version;
             if first > next {
-                visit(Replayed::Lost {
-                    first: Version(next),
-                    last: Version(first - 1),
-                })?;
+                self.hand(
+                    visit,
+                    Replayed::Lost {
+                        first: Version(next),
+                        last: Version(first - 1),
+                    },
+                )?;
             }
             next = spot.after.version;
             let len = spot.header.frame_len() as usize;
@@ -463,7 +528,9 @@ impl Pass {
                 }
             }
             end.end = end.end.max(spot.offset + spot.header.frame_len());
-            self.expect.advance(&spot.header, spot.after);
+            let mut expect = self.expect;
+            expect.advance(&spot.header, spot.after);
+            self.advance(expect);
         }
         if let Some(region) = torn {
             let length = segment.len - region.offset;
@@ -495,9 +562,7 @@ impl Pass {
         if sealed_end {
             let base = self.expect.version;
             self.segments_lost(base + 1, visit)?;
-            if let Some(damage) = self.out.damage.last_mut() {
-                damage.last_version = None;
-            }
+            self.forget_end();
         }
         self.out.expect = self.expect;
         self.out.log_id = self.log_id.unwrap_or_default();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::damage::Verdict;
+use crate::damage::{Damage, Verdict};
 use crate::format::{
     FRAME_HEADER_LEN, Frame, FrameHeader, GIVEN_UP, Kind, SEGMENT_HEADER_LEN, SegmentHeader, crc,
     first_link,
@@ -45,10 +45,12 @@ pub(crate) struct Repaired {
     pub(crate) rewritten: Vec<PathBuf>,
 }
 
-/// Repairs the log; the caller holds its lock. `copy` is another copy of it, to take lost commits from.
+/// Repairs the log; the caller holds its lock. `tail_lost` reports versions that others know of.
+/// `copy` is another copy of it, to take lost commits from.
 pub(crate) fn repair(
     log: &LogReader,
     copy: Option<LogReader>,
+    tail_lost: &dyn Fn(&Scanned) -> Option<Damage>,
     dry_run: bool,
 ) -> Result<Option<Repaired>> {
     let mut lost = Vec::new();
@@ -64,6 +66,7 @@ pub(crate) fn repair(
         return Ok(None);
     };
     let kept = scanned.events;
+    scanned.damage.extend(tail_lost(&scanned));
     let copy = match copy {
         Some(copy) => Some(Copy::find(copy, scanned.log_id, &lost)?),
         None => None,
@@ -291,7 +294,7 @@ impl Job<'_> {
     /// The version after the last segment's last event, given up ones included.
     fn last_next(&self, pieces: &[Piece], base: u64, old: Option<&SegmentFile>) -> u64 {
         let known = pieces.last().map_or(base, |p| p.next_version);
-        let is_here = |d: &&crate::damage::Damage| {
+        let is_here = |d: &&Damage| {
             old.is_some_and(|old| d.segment == old.path) && d.verdict != Verdict::Torn
         };
         let damages = self.scanned.damage.iter().filter(is_here);

@@ -13,7 +13,7 @@ use crate::storage::{OpenMode, Storage, StorageFile, write_all_at};
 use crate::{Error, Result, Version};
 
 use super::directory::segment_path;
-use super::reader::Scanned;
+use super::reader::{Scanned, Since};
 use super::stats::SegmentStats;
 
 /// An event before it has a version.
@@ -58,6 +58,8 @@ pub(crate) struct LogWriter {
     segment: Active,
     buf: Vec<u8>,
     poisoned: bool,
+    /// The commit that the last sealed segment ends with, until somebody asks.
+    rolled: Option<Since>,
 }
 
 #[derive(Clone, Debug)]
@@ -114,6 +116,7 @@ impl LogWriter {
             segment,
             buf: Vec::new(),
             poisoned: false,
+            rolled: None,
         })
     }
 
@@ -155,6 +158,7 @@ impl LogWriter {
             segment,
             buf: Vec::new(),
             poisoned: false,
+            rolled: None,
         })
     }
 
@@ -208,6 +212,14 @@ impl LogWriter {
         self.marked = spec.durable_version;
         self.next_version += drafts.len() as u64;
         Ok(self.unsynced())
+    }
+
+    /// Once after each roll: the log's id, the commit that the last sealed segment ends with, and how many
+    /// sealed segments there are.
+    pub(crate) fn take_rolled(&mut self) -> Option<([u8; 16], Since, u64)> {
+        self.rolled
+            .take()
+            .map(|since| (self.log_id, since, self.segment.no - 1))
     }
 
     /// What a sync now would make durable.
@@ -288,6 +300,10 @@ impl LogWriter {
         self.in_doubt("fdatasync", self.segment.path.clone(), synced)?;
         tracing::debug!(segment = %next.path.display(), base = next.base, "rolled");
         self.segment = next;
+        self.rolled = Some(Since {
+            version: self.durable,
+            link: self.link,
+        });
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{MutexGuard, PoisonError};
 
+use crate::snapshot::Snapshot;
 use crate::{Error, Result, Version};
 
 use super::plan::{Op, Plan};
@@ -49,8 +50,18 @@ impl Session {
                 continue;
             };
             let unsynced = writer.append(&plan.drafts, now)?;
-            let (state, message_id) = (plan.state, plan.message_id);
-            inner.state = state;
+            let rolled = writer.take_rolled();
+            let message_id = plan.message_id;
+            let before = std::mem::replace(&mut inner.state, plan.state);
+            if let Some((log_id, since, sealed)) = rolled {
+                if self.store.wants_snapshot(sealed) {
+                    self.snapshot(&Snapshot {
+                        log_id,
+                        since,
+                        state: before,
+                    });
+                }
+            }
             if durability != Durability::Buffered {
                 self.wait_durable(inner, unsynced.version)?;
             }
@@ -59,6 +70,14 @@ impl Session {
                 message_id,
                 changed: true,
             });
+        }
+    }
+
+    /// Keeps the state of a sealed segment's end, which is durable. A failure costs the next open some time and
+    /// nothing else.
+    fn snapshot(&self, snapshot: &Snapshot) {
+        if let Err(error) = snapshot.write(&*self.store.storage, &self.dir) {
+            tracing::warn!(session = %self.id, %error, "no snapshot");
         }
     }
 

@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::damage::Damage;
 use crate::json::Json;
-use crate::log::{LogReader, LogWriter, Recovery, Scanned, recover};
+use crate::log::{Listing, LogReader, LogWriter, Recovery, Scanned, recover};
+use crate::snapshot::{self, Snapshot};
 use crate::state::State;
 use crate::storage::StorageLock;
 use crate::store::Inner as StoreInner;
@@ -225,7 +226,7 @@ impl Session {
     }
 
     fn log_exists(&self) -> Result<bool> {
-        let listing = crate::log::Listing::read(&*self.store.storage, &self.dir)?;
+        let listing = Listing::read(&*self.store.storage, &self.dir)?;
         Ok(listing.is_some_and(|listing| !listing.is_unborn()))
     }
 
@@ -235,12 +236,7 @@ impl Session {
             Some(lock) => lock,
             None => self.store.lock(&self.dir)?,
         };
-        let mut state = State::default();
-        let scanned = self.log_reader().scan(&mut |item| {
-            state.apply(&item);
-            Ok(())
-        })?;
-        let Some(mut scanned) = scanned else {
+        let Some((mut scanned, state)) = self.replay()? else {
             return Ok(());
         };
         self.check_writable(&scanned, &state)?;
@@ -254,6 +250,34 @@ impl Session {
         tracing::debug!(session = %self.id, version = writer.version().0, "opened");
         (inner.lock, inner.writer, inner.state) = (Some(lock), Some(writer), state);
         Ok(())
+    }
+
+    /// The log and the state at its end, from the newest snapshot on if there is one.
+    fn replay(&self) -> Result<Option<(Scanned, State)>> {
+        let (reader, newest) = (self.log_reader(), Version(u64::MAX));
+        let listing = Listing::read(&*self.store.storage, &self.dir)?.unwrap_or_default();
+        let sealed = listing.segments.len().saturating_sub(1) as u64;
+        let snapshot = Snapshot::newest(&*self.store.storage, &self.dir, newest);
+        if let Some(snapshot) = snapshot.filter(|_| self.store.wants_snapshot(sealed)) {
+            let mut state = snapshot.state;
+            let scanned = reader.scan_since(Some(snapshot.since), &mut |item| {
+                state.apply(&item);
+                Ok(())
+            })?;
+            if let Some(scanned) = scanned.filter(|scanned| scanned.log_id == snapshot.log_id) {
+                return Ok(Some((scanned, state)));
+            }
+        }
+        let mut state = State::default();
+        let scanned = reader.scan(&mut |item| {
+            state.apply(&item);
+            Ok(())
+        })?;
+        Ok(scanned.map(|mut scanned| {
+            let lost = snapshot::tail_lost(&*self.store.storage, &self.dir, &scanned);
+            scanned.damage.extend(lost);
+            (scanned, state)
+        }))
     }
 
     fn check_writable(&self, scanned: &Scanned, state: &State) -> Result<()> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Form;
 use crate::json::{Json, Kind, write_string};
 use crate::time::iso;
@@ -12,7 +14,7 @@ use super::patch;
 ///
 /// Replay does not apply the changes; they are applied when the record is asked for. A writer stores a whole
 /// record again when the changes outgrow it, so that this stays bounded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Document {
     base: Arc<str>,
     form: Form,

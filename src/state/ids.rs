@@ -1,7 +1,9 @@
 //! A set of message ids, as ranges: a conversation without gaps is one range however long it is.
 
+use serde::{Deserialize, Serialize};
+
 /// A set of ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IdSet {
     /// Disjoint, not touching, ascending; both ends inclusive.
     ranges: Vec<(u64, u64)>,

@@ -10,6 +10,8 @@ mod recent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Version;
 use crate::event::{Event, EventKind, Form, REDACTED};
 use crate::log::Replayed;
@@ -22,7 +24,7 @@ pub(crate) use recent::{Recent, Seen};
 
 /// What a session is at one version: everything but its messages, so that it is small however long the
 /// conversation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     version: Version,
     time_us: u64,
@@ -35,7 +37,7 @@ pub struct State {
 }
 
 /// An agent at one version.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     record: Option<Arc<Document>>,
     ids: IdSet,
@@ -244,7 +246,7 @@ impl State {
     fn lose(&mut self, first: Version, last: Version) {
         self.version = self.version.max(last);
         self.lost.push((first, last));
-        let count = (last.0 - first.0).saturating_add(1);
+        let count = last.0.saturating_sub(first.0).saturating_add(1);
         for agent in self.agents.values_mut() {
             let agent = Arc::make_mut(agent);
             agent.maybe_lost = agent.maybe_lost.saturating_add(count);

@@ -2,6 +2,7 @@
 
 pub mod damage;
 mod error;
+pub mod history;
 pub mod json;
 pub mod storage;
 mod version;

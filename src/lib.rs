@@ -70,6 +70,7 @@ mod error;
 mod event;
 mod format;
 mod health;
+pub mod history;
 mod id;
 pub mod json;
 mod log;

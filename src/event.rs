@@ -111,6 +111,9 @@ pub enum Form {
 }
 
 impl Form {
+    /// The bits of the flags that hold a form.
+    pub(crate) const MASK: u8 = 3;
+
     pub(crate) const fn bits(self) -> u8 {
         match self {
             Self::Plain => 0,
@@ -120,7 +123,7 @@ impl Form {
     }
 
     pub(crate) const fn from_bits(flags: u8) -> Self {
-        match flags & 3 {
+        match flags & Self::MASK {
             0 => Self::Plain,
             1 => Self::Record,
             _ => Self::File,
@@ -163,6 +166,8 @@ pub struct Event<'a> {
     pub form: Form,
     /// The payload: JSON text as it came, not parsed.
     pub payload: &'a str,
+    /// What an import kept beside the payload: an unusual file name, or directories that were missing.
+    pub extra: &'a str,
     pub(crate) flags: u8,
     pub(crate) place: Place,
 }

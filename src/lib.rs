@@ -73,6 +73,7 @@ mod health;
 pub mod history;
 mod id;
 pub mod json;
+pub mod layout;
 mod log;
 mod session;
 mod snapshot;

@@ -20,7 +20,9 @@ const FORMAT: u16 = 1;
 const STORE: &str = "STORE";
 const SESSIONS: &str = "sessions";
 const LOCK: &str = "LOCK";
+/// What the directories of sessions are called while they are removed, and while they are built.
 const DELETED: &str = ".deleted-";
+const BUILDING: &str = ".building-";
 const WRITER: &str = concat!("sessionlog ", env!("CARGO_PKG_VERSION"));
 /// The default size at which a segment is sealed and a new one begun, in bytes.
 const SEGMENT_LEN: u64 = 16 << 20;
@@ -215,8 +217,53 @@ impl Store {
             .sync_dir(&sessions)
             .map_err(Error::io("sync directory", &sessions))?;
         drop(lock);
-        self.inner.remove_deleted();
+        self.inner.remove_leftovers(DELETED);
         Ok(())
+    }
+}
+
+impl Store {
+    /// Builds a new session beside the others and moves it to its place when it is whole and durable.
+    pub(crate) fn build_beside<T>(
+        &self,
+        id: &str,
+        build: impl FnOnce(&Session) -> Result<T>,
+    ) -> Result<T> {
+        let exists =
+            || Error::AlreadyExists(format!("session {id:?} in {}", self.path().display()));
+        if self.contains(id)? {
+            return Err(exists());
+        }
+        let mut random = [0; 8];
+        self.inner.environment.fill_random(&mut random);
+        let sessions = self.inner.root.join(SESSIONS);
+        let dir = sessions.join(format!("{BUILDING}{:016x}", u64::from_le_bytes(random)));
+        self.inner.remove_leftovers(BUILDING);
+        let session = Session::open_in(Arc::clone(&self.inner), id, dir.clone())?;
+        let result = build(&session).and_then(|built| session.shut().map(|()| built));
+        let target = self.inner.session_dir(id);
+        let storage = &*self.inner.storage;
+        // The lock is held until the end, so that nobody takes the directory for a leftover.
+        let moved = result.and_then(|built| match storage.rename(&dir, &target) {
+            Ok(()) => Ok(built),
+            Err(_)
+                if storage
+                    .list(&target)
+                    .is_ok_and(|entries| !entries.is_empty()) =>
+            {
+                Err(exists())
+            }
+            Err(e) => Err(Error::io("rename", &dir)(e)),
+        });
+        if moved.is_err() {
+            // Best effort: the next import removes what is left.
+            let _ = self.inner.remove_tree(&dir);
+        }
+        let built = moved?;
+        storage
+            .sync_dir(&sessions)
+            .map_err(Error::io("sync directory", &sessions))?;
+        Ok(built)
     }
 }
 
@@ -407,14 +454,20 @@ impl Inner {
         }
     }
 
-    /// Removes what deleted sessions left behind. A failure is not the caller's: the next delete tries again.
-    fn remove_deleted(&self) {
+    /// Removes directories that an interrupted delete or import left behind, unless somebody is at them. A
+    /// failure is not the caller's: the next one tries again.
+    fn remove_leftovers(&self, prefix: &str) {
         let sessions = self.root.join(SESSIONS);
         for name in self.entries().unwrap_or_default() {
-            if name.starts_with(DELETED) {
-                if let Err(e) = self.remove_tree(&sessions.join(&name)) {
-                    tracing::warn!(directory = name, error = %e, "a deleted session's files are left");
-                }
+            let dir = sessions.join(&name);
+            if !name.starts_with(prefix) {
+                continue;
+            }
+            let Ok(Some(_lock)) = self.storage.try_lock(&dir.join(LOCK)) else {
+                continue;
+            };
+            if let Err(e) = self.remove_tree(&dir) {
+                tracing::warn!(directory = name, error = %e, "leftover files stay");
             }
         }
     }

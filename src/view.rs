@@ -391,6 +391,7 @@ impl Messages {
             payload,
             redaction,
             redaction_unknown: content.index.redaction_unknown(entry),
+            name: entry.name.clone(),
         }))
     }
 

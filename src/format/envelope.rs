@@ -24,7 +24,7 @@ pub(crate) struct Envelope<'a> {
     pub(crate) subject: &'a str,
     /// The message id, for events about a message; else 0.
     pub(crate) message_id: u64,
-    /// Reserved for later minor versions; empty now.
+    /// What an import keeps beside the payload, as text: a file name, missing directories. Nearly always empty.
     pub(crate) extra: &'a [u8],
 }
 

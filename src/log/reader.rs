@@ -660,6 +660,7 @@ fn event<'a>(
         message_id: envelope.message_id,
         form: Form::from_bits(envelope.flags),
         payload: "",
+        extra: std::str::from_utf8(envelope.extra).unwrap_or_default(),
         flags: envelope.flags,
         place,
     };

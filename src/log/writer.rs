@@ -23,6 +23,8 @@ pub(crate) struct Draft {
     pub(crate) flags: u8,
     pub(crate) subject: Arc<str>,
     pub(crate) message_id: u64,
+    /// What an import keeps beside the payload; nearly always empty.
+    pub(crate) extra: Arc<str>,
     pub(crate) payload: String,
 }
 
@@ -404,11 +406,11 @@ fn encode_envelopes(drafts: &[Draft]) -> Result<Vec<Vec<u8>>> {
             flags: draft.flags,
             subject: &draft.subject,
             message_id: draft.message_id,
-            extra: &[],
+            extra: draft.extra.as_bytes(),
         };
         envelope.encode().ok_or_else(|| Error::TooLarge {
             what: "the id".to_owned(),
-            size: draft.subject.len() as u64,
+            size: (draft.subject.len() + draft.extra.len()) as u64,
             limit: u64::from(u16::MAX),
         })
     };

@@ -144,6 +144,7 @@ impl<'s> Batch<'s> {
             id: None,
             payload,
             form: Form::Plain,
+            extra: std::sync::Arc::default(),
         });
         Ok(self)
     }

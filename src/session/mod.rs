@@ -85,8 +85,14 @@ struct Inner {
 
 impl Session {
     pub(crate) fn open(store: Arc<StoreInner>, id: &str) -> Result<Self> {
+        let dir = store.session_dir(id);
+        Self::open_in(store, id, dir)
+    }
+
+    /// Opens the session in a directory that is not its own: one that is being built.
+    pub(crate) fn open_in(store: Arc<StoreInner>, id: &str, dir: PathBuf) -> Result<Self> {
         let session = Self {
-            dir: store.session_dir(id),
+            dir,
             store,
             id: id.into(),
             process: std::process::id(),
@@ -199,7 +205,8 @@ impl Session {
         self.shut()
     }
 
-    fn shut(&self) -> Result<()> {
+    /// As [`Session::close`], but keeps the lock.
+    pub(crate) fn shut(&self) -> Result<()> {
         {
             let inner = self.lock();
             if inner.closed || self.process != std::process::id() {
@@ -222,7 +229,10 @@ impl Session {
     }
 
     fn log_reader(&self) -> LogReader {
-        self.store.log_reader(&self.id)
+        LogReader {
+            storage: Arc::clone(&self.store.storage),
+            dir: self.dir.clone(),
+        }
     }
 
     fn log_exists(&self) -> Result<bool> {

@@ -16,6 +16,13 @@ pub(crate) enum Op {
     CreateSession {
         payload: String,
         form: Form,
+        extra: Arc<str>,
+    },
+    /// Creates the session with a record of our own, unless it exists.
+    EnsureSession,
+    /// Creates the agent with a record of our own, unless it exists.
+    EnsureAgent {
+        agent: Arc<str>,
     },
     /// Replaces the session's record.
     UpdateSession {
@@ -26,12 +33,16 @@ pub(crate) enum Op {
         agent: Arc<str>,
         payload: String,
         form: Form,
+        extra: Arc<str>,
     },
+    /// With [`Form::Plain`] the payload is a message, else a record. `extra` is the record's file name if that is
+    /// not the usual one.
     AddMessage {
         agent: Arc<str>,
         id: Option<u64>,
         payload: String,
         form: Form,
+        extra: Arc<str>,
     },
     /// The payload is a record.
     UpdateMessage {
@@ -57,6 +68,26 @@ pub(crate) enum Op {
         agent: Arc<str>,
         edits: String,
     },
+}
+
+impl Op {
+    /// The length of what it writes, nearly, in bytes.
+    pub(crate) fn payload_len(&self) -> usize {
+        match self {
+            Self::EnsureSession | Self::EnsureAgent { .. } => 0,
+            Self::CreateSession { payload, .. }
+            | Self::UpdateSession { payload, .. }
+            | Self::CreateAgent { payload, .. }
+            | Self::AddMessage { payload, .. }
+            | Self::UpdateMessage { payload, .. }
+            | Self::RedactMessage { payload, .. } => payload.len(),
+            Self::SyncAgent { sync, .. } | Self::SyncMultiAgent { sync, .. } => match sync {
+                Sync::Whole(text, _) => text.len(),
+                Sync::Parts(parts) => parts.iter().map(|(_, text)| text.len()).sum(),
+            },
+            Self::RepairHistory { edits, .. } => edits.len(),
+        }
+    }
 }
 
 /// What a record becomes.
@@ -100,21 +131,25 @@ impl<'a> Plan<'a> {
 
     fn op(&mut self, op: &Op) -> Result<()> {
         match op {
-            Op::CreateSession { payload, form } => {
+            Op::CreateSession {
+                payload,
+                form,
+                extra,
+            } => {
                 if self.state.version() > Version::ZERO {
                     return Err(Error::AlreadyExists(format!(
                         "session {:?}",
                         self.session_id
                     )));
                 }
-                self.push(
-                    EventKind::SessionCreated,
-                    *form,
-                    self.session_id,
-                    0,
-                    payload.clone(),
-                );
+                let draft = draft(EventKind::SessionCreated, *form, self.session_id, payload);
+                self.emit(Draft {
+                    extra: Arc::clone(extra),
+                    ..draft
+                });
             }
+            Op::EnsureSession => self.ensure_session(),
+            Op::EnsureAgent { agent } => self.ensure_agent(agent),
             Op::UpdateSession { payload, form } => {
                 self.ensure_session();
                 self.push(
@@ -129,6 +164,7 @@ impl<'a> Plan<'a> {
                 agent,
                 payload,
                 form,
+                extra,
             } => {
                 self.ensure_session();
                 if self
@@ -138,16 +174,23 @@ impl<'a> Plan<'a> {
                 {
                     return Err(Error::AlreadyExists(format!("agent {agent:?}")));
                 }
-                self.push(EventKind::AgentCreated, *form, agent, 0, payload.clone());
+                let draft = draft(EventKind::AgentCreated, *form, agent, payload);
+                self.emit(Draft {
+                    extra: Arc::clone(extra),
+                    ..draft
+                });
             }
             Op::AddMessage {
                 agent,
                 id,
                 payload,
                 form,
+                extra,
             } => {
                 self.ensure_agent(agent);
-                self.add_message(agent, *id, payload, *form)?;
+                let record = draft(EventKind::MessageAdded, *form, agent, payload);
+                let extra = Arc::clone(extra);
+                self.add_message(*id, Draft { extra, ..record })?;
             }
             Op::UpdateMessage {
                 agent,
@@ -156,7 +199,13 @@ impl<'a> Plan<'a> {
                 form,
             } => {
                 self.require_message(agent, *id)?;
-                self.push_record(EventKind::MessageUpdated, *form, agent, *id, payload, 0);
+                let record = draft(EventKind::MessageUpdated, *form, agent, payload);
+                let flags = record.flags | redacted_flag(payload);
+                self.emit(Draft {
+                    message_id: *id,
+                    flags,
+                    ..record
+                });
             }
             Op::RedactMessage { agent, id, payload } => {
                 self.require_message(agent, *id)?;
@@ -196,13 +245,8 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn add_message(
-        &mut self,
-        agent: &Arc<str>,
-        id: Option<u64>,
-        payload: &str,
-        form: Form,
-    ) -> Result<()> {
+    fn add_message(&mut self, id: Option<u64>, record: Draft) -> Result<()> {
+        let agent = &record.subject;
         let known = self.state.agent(agent);
         let next = known.map_or(0, crate::state::Agent::next_message_id);
         let id = id.unwrap_or(next);
@@ -211,9 +255,19 @@ impl<'a> Plan<'a> {
                 "message {id} of agent {agent:?}"
             )));
         }
-        let flags = if id < next { OUT_OF_ORDER } else { 0 };
+        let mut flags = record.flags;
+        if id < next {
+            flags |= OUT_OF_ORDER;
+        }
+        if flags & Form::MASK != Form::Plain.bits() {
+            flags |= redacted_flag(&record.payload);
+        }
         self.message_id = id;
-        self.push_record(EventKind::MessageAdded, form, agent, id, payload, flags);
+        self.emit(Draft {
+            message_id: id,
+            flags,
+            ..record
+        });
         Ok(())
     }
 
@@ -312,47 +366,17 @@ impl<'a> Plan<'a> {
         )))
     }
 
-    fn push_record(
-        &mut self,
-        kind: EventKind,
-        form: Form,
-        agent: &Arc<str>,
-        id: u64,
-        payload: &str,
-        flags: u8,
-    ) {
-        let record = (form != Form::Plain)
-            .then(|| Json::parse(payload).ok())
-            .flatten();
-        let redaction = record.and_then(|record| record.get("redact_message"));
-        let redacted = if redaction.is_some_and(|r| !r.is_null()) {
-            REDACTED
-        } else {
-            0
-        };
-        let flags = flags | redacted | form.bits();
-        self.push_flagged(kind, flags, agent, id, payload.to_owned());
-    }
-
     fn push(&mut self, kind: EventKind, form: Form, subject: &Arc<str>, id: u64, payload: String) {
-        self.push_flagged(kind, form.bits(), subject, id, payload);
+        let draft = draft(kind, form, subject, "");
+        self.emit(Draft {
+            message_id: id,
+            payload,
+            ..draft
+        });
     }
 
-    fn push_flagged(
-        &mut self,
-        kind: EventKind,
-        flags: u8,
-        subject: &Arc<str>,
-        message_id: u64,
-        payload: String,
-    ) {
-        let draft = Draft {
-            kind,
-            flags,
-            subject: Arc::clone(subject),
-            message_id,
-            payload,
-        };
+    /// Adds the event, and applies it to the state that follows along.
+    fn emit(&mut self, draft: Draft) {
         let place = Place {
             segment: 0,
             offset: 0,
@@ -362,15 +386,38 @@ impl<'a> Plan<'a> {
         self.state.apply(&Replayed::Event(Event {
             version: self.state.version().next(),
             time_us: self.time_us,
-            kind,
-            subject,
-            message_id,
-            form: Form::from_bits(flags),
+            kind: draft.kind,
+            subject: &draft.subject,
+            message_id: draft.message_id,
+            form: Form::from_bits(draft.flags),
             payload: &draft.payload,
-            flags,
+            extra: &draft.extra,
+            flags: draft.flags,
             place,
         }));
         self.drafts.push(draft);
+    }
+}
+
+fn draft(kind: EventKind, form: Form, subject: &Arc<str>, payload: &str) -> Draft {
+    Draft {
+        kind,
+        flags: form.bits(),
+        subject: Arc::clone(subject),
+        message_id: 0,
+        extra: Arc::default(),
+        payload: payload.to_owned(),
+    }
+}
+
+/// The flag of a record whose `redact_message` is not null.
+fn redacted_flag(record: &str) -> u8 {
+    let record = Json::parse(record).ok();
+    let redaction = record.and_then(|record| record.get("redact_message"));
+    if redaction.is_some_and(|r| !r.is_null()) {
+        REDACTED
+    } else {
+        0
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Document {
     updated_us: u64,
     /// Whether a change or the whole record was lost to damage since the last whole text.
     incomplete: bool,
+    /// What an import kept beside the record.
+    extra: Arc<str>,
 }
 
 impl Document {
@@ -35,7 +37,19 @@ impl Document {
             patch_len: 0,
             updated_us: time_us,
             incomplete: false,
+            extra: Arc::default(),
         }
+    }
+
+    pub(crate) fn with_extra(mut self, extra: &str) -> Self {
+        self.extra = extra.into();
+        self
+    }
+
+    /// What an import kept beside the record: the names of directories that were missing, with commas between.
+    #[must_use]
+    pub fn extra(&self) -> &str {
+        &self.extra
     }
 
     /// Takes in a change, or with `form` other than plain a whole record.
@@ -45,7 +59,8 @@ impl Document {
             self.patch_len += payload.len();
             self.updated_us = time_us;
         } else {
-            *self = Self::new(payload, form, time_us);
+            let extra = Arc::clone(&self.extra);
+            *self = Self::new(payload, form, time_us).with_extra(&extra);
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Entry {
     /// Where its text is; `None` if it was lost.
     pub(crate) place: Option<Place>,
     pub(crate) redaction: Option<Box<Redaction>>,
+    /// The name of its file, if that is not the usual one.
+    pub(crate) name: Option<Box<str>>,
 }
 
 /// A redaction of a message.
@@ -95,6 +97,7 @@ fn entry_mut<'e>(entries: &'e mut Vec<Entry>, event: &Event<'_>) -> &'e mut Entr
             form: event.form,
             place: None,
             redaction: None,
+            name: (!event.extra.is_empty()).then(|| event.extra.into()),
         };
         entries.insert(at, entry);
     }

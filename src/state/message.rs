@@ -18,6 +18,8 @@ pub struct Message {
     /// The time and text of a redaction; the text is empty if it was lost.
     pub(crate) redaction: Option<(u64, String)>,
     pub(crate) redaction_unknown: bool,
+    /// The name of its file, if that is not the usual one.
+    pub(crate) name: Option<Box<str>>,
 }
 
 /// What stands for a redacted message whose replacement was lost to damage.
@@ -106,6 +108,14 @@ impl Message {
         Json::parse(&record).map(Json::to_python).unwrap_or(record)
     }
 
+    /// The name of its file in the standard layout: `message_<id>.json`, or what an import found.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let usual = || format!("message_{}.json", self.id);
+        let name = self.name.as_deref().filter(|name| is_message_file(name));
+        name.map_or_else(usual, str::to_owned)
+    }
+
     fn plain_record(&self) -> String {
         let (created, updated) = (iso(self.created_us), self.updated_at().unwrap_or_default());
         let mut out = String::with_capacity(self.payload.len() + 160);
@@ -184,4 +194,12 @@ impl Message {
         }
         Json::parse(&self.payload).ok()?.get(name)
     }
+}
+
+/// Whether a file name is one that the layout has for messages: `message_`, digits, `.json`.
+pub(crate) fn is_message_file(name: &str) -> bool {
+    let digits = name
+        .strip_prefix("message_")
+        .and_then(|rest| rest.strip_suffix(".json"));
+    digits.is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))
 }

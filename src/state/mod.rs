@@ -20,6 +20,7 @@ pub use document::Document;
 pub(crate) use ids::IdSet;
 pub(crate) use index::{Entry, Index};
 pub use message::Message;
+pub(crate) use message::is_message_file;
 pub(crate) use recent::{Recent, Seen};
 
 /// What a session is at one version: everything but its messages, so that it is small however long the
@@ -174,7 +175,8 @@ impl State {
     fn event(&mut self, event: &Event<'_>) {
         self.version = event.version;
         self.time_us = event.time_us;
-        let document = || Document::new(event.payload, event.form, event.time_us);
+        let document =
+            || Document::new(event.payload, event.form, event.time_us).with_extra(event.extra);
         match event.kind {
             EventKind::SessionCreated => {
                 self.session_id = Some(event.subject.into());

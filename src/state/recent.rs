@@ -127,6 +127,7 @@ impl<'q> Recent<'q> {
             payload,
             redaction_unknown: redaction.is_none() && lost,
             redaction,
+            name: (!event.extra.is_empty()).then(|| event.extra.into()),
         });
     }
 }

@@ -3,6 +3,8 @@
 pub mod damage;
 mod error;
 pub mod json;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod storage;
 mod version;
 

@@ -160,9 +160,9 @@ fn touched_sectors(inode: &Inode) -> BTreeMap<u64, Vec<&Edit>> {
                     .resident_from(*len)
                     .into_iter()
                     .flat_map(per_page);
-                let durable = durable.map(|offset| offset / SECTOR).filter(|sector| {
-                    (sector + 1) * SECTOR > *len && has_bytes_from(&inode.durable, *sector, *len)
-                });
+                let durable = durable
+                    .map(|offset| offset / SECTOR)
+                    .filter(|sector| has_bytes_from(&inode.durable, *sector, *len));
                 let written = sectors.range(len / SECTOR..).map(|(sector, _)| *sector);
                 let cut: BTreeSet<u64> = durable.chain(written).collect();
                 for sector in cut {

@@ -187,6 +187,18 @@ fn after_a_sync_that_marked_clean_only_what_is_written_again_becomes_durable() {
 }
 
 #[test]
+fn after_a_sync_that_marked_clean_a_later_one_persists_the_length() {
+    let disk = SimDisk::new();
+    let file = durable(&disk, "", "a", b"ab");
+    write_all_at(file.as_ref(), b"cd", 2).unwrap();
+    next(&disk, Fault::SyncFailsClean);
+    assert!(file.sync_data().is_err());
+    assert_eq!(nothing(&disk), ["a=ab"]);
+    file.sync_data().unwrap();
+    assert_eq!(nothing(&disk), ["a=ab\0\0"]);
+}
+
+#[test]
 fn after_a_sync_that_failed_and_reverted_reads_show_what_is_durable() {
     let disk = SimDisk::new();
     let file = durable(&disk, "", "a", b"old");

@@ -76,6 +76,8 @@ pub mod json;
 pub mod layout;
 mod log;
 mod session;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod snapshot;
 mod state;
 pub mod storage;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use sessionlog::sim::SimDisk;
 use sessionlog::storage::{FileStorage, MemoryStorage, conformance};
 
 #[test]
@@ -19,4 +20,9 @@ fn files_conform() {
         directories.push(directory);
         (Arc::new(FileStorage::new()), root)
     });
+}
+
+#[test]
+fn the_simulated_disk_conforms() {
+    conformance::run(&mut || (Arc::new(SimDisk::new()), PathBuf::from("/")));
 }

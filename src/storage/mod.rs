@@ -7,8 +7,8 @@
 pub mod conformance;
 mod file;
 mod memory;
-mod pages;
-mod tree;
+pub(crate) mod pages;
+pub(crate) mod tree;
 
 pub use file::FileStorage;
 pub use memory::MemoryStorage;

@@ -55,6 +55,15 @@ impl Pages {
         }
     }
 
+    /// Where the pages start that hold bytes at or after an offset; all others are zero.
+    #[cfg(feature = "sim")]
+    pub(crate) fn resident_from(&self, offset: u64) -> Vec<u64> {
+        self.pages
+            .range(offset / PAGE as u64..)
+            .map(|(page, _)| page * PAGE as u64)
+            .collect()
+    }
+
     /// Cuts, or extends with zeros.
     pub(crate) fn set_len(&mut self, len: u64) {
         if len < self.len {

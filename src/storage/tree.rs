@@ -43,6 +43,30 @@ impl<F> Tree<F> {
         }
     }
 
+    /// A tree of these nodes, of which the first is the root.
+    #[cfg(feature = "sim")]
+    pub(crate) fn from_nodes(nodes: BTreeMap<u64, Node<F>>) -> Self {
+        let next = nodes.last_key_value().map_or(ROOT, |(last, _)| *last) + 1;
+        Self { nodes, next }
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn files_mut(&mut self) -> impl Iterator<Item = &mut F> {
+        self.nodes.values_mut().filter_map(|node| match node {
+            Node::File(file) => Some(file),
+            Node::Directory(_) => None,
+        })
+    }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn file_mut(&mut self, node: u64) -> io::Result<&mut F> {
+        match self.nodes.get_mut(&node) {
+            Some(Node::File(file)) => Ok(file),
+            Some(Node::Directory(_)) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     pub(crate) fn file(&self, node: u64) -> Option<&F> {
         match self.nodes.get(&node) {
             Some(Node::File(file)) => Some(file),
@@ -66,7 +90,7 @@ impl<F> Tree<F> {
         }
     }
 
-    fn is_directory(&self, node: u64) -> bool {
+    pub(crate) fn is_directory(&self, node: u64) -> bool {
         matches!(self.nodes.get(&node), Some(Node::Directory(_)))
     }
 
@@ -89,7 +113,7 @@ impl<F> Tree<F> {
     }
 
     /// The directory and the name that a path stands for, whether or not there is such a name.
-    fn place(&self, path: &Path) -> io::Result<Place> {
+    pub(crate) fn place(&self, path: &Path) -> io::Result<Place> {
         let mut names = names_of(path)?;
         let Some(last) = names.pop() else {
             return Err(io::Error::new(

@@ -65,6 +65,7 @@
 //! simulated disk that takes the power away between any two operations.
 
 pub mod damage;
+mod effective;
 mod environment;
 mod error;
 mod event;
@@ -86,6 +87,7 @@ mod time;
 mod version;
 mod view;
 
+pub use effective::{Window, effective};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, Result};
 pub use event::{Event, EventKind, Form};

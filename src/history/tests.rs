@@ -252,3 +252,122 @@ fn edits_that_claim_the_same_block_or_message_twice_are_honoured_once() {
     assert_eq!(view(&applied)[1].1, texts[1]);
     assert_eq!(view(&applied)[2].1, r#"{"role":"user","content":[]}"#);
 }
+
+#[test]
+fn mending_one_use_of_an_id_leaves_a_right_pair_with_that_id_alone() {
+    let result = |text: &str| format!(r#"{{"toolResult":{{"toolUseId":"a","content":"{text}"}}}}"#);
+    let texts = texts(&[
+        ("assistant", &[USE_A]),
+        ("user", &[USE_A, &result("one")]),
+        ("assistant", &[TEXT]),
+        ("user", &[&result("late")]),
+    ]);
+    let view = repaired(&texts);
+    assert_eq!(view[1], (Some(1), texts[1].clone()));
+    assert!(view[2].1.contains("late"), "{view:#?}");
+}
+
+#[test]
+fn a_result_with_more_to_say_than_the_error_result_is_real() {
+    let more = r#"{"toolResult":{"toolUseId":"a","status":"error","content":[{"text":"Tool was interrupted."}],"more":1}}"#;
+    let texts = texts(&[
+        ("assistant", &[USE_A]),
+        ("user", &[TEXT]),
+        ("user", &[more]),
+    ]);
+    assert!(repaired(&texts)[1].1.contains(more));
+}
+
+#[test]
+fn malformed_tool_uses_are_told_with_their_place() {
+    let texts = texts(&[
+        ("user", &[TEXT, USE_A]),
+        (
+            "assistant",
+            &[USE_A, r#"{"toolUse":{"toolUseId":"b"}}"#, USE_A],
+        ),
+        ("robot", &[]),
+    ]);
+    let unmendable = repair(&stored(&texts)).unmendable;
+    let found: Vec<_> = unmendable
+        .iter()
+        .map(|f| (f.message, f.block, f.kind))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (0, Some(1), FaultKind::UseOutsideAssistant),
+            (1, Some(2), FaultKind::RepeatedUse),
+            (2, None, FaultKind::UnknownRole),
+        ]
+    );
+}
+
+/// The view of `now` under edits in their JSON form, and what was skipped.
+fn edited(now: &[String], edits: &str) -> (Vec<(Option<u64>, String)>, Vec<String>) {
+    let json = format!(r#"{{"format":1,"edits":[{edits}]}}"#);
+    let edits = edits_from_json(Json::parse(&json).unwrap()).unwrap();
+    let applied = apply(&stored(now), &edits);
+    let skipped = applied.skipped.iter().map(ToString::to_string).collect();
+    (view(&applied), skipped)
+}
+
+#[test]
+fn a_block_that_became_the_result_of_another_use_is_not_taken() {
+    let other = r#"{"toolResult":{"toolUseId":"b","content":"other"}}"#;
+    let now = texts(&[
+        ("assistant", &[USE_A]),
+        ("user", &[TEXT]),
+        ("user", &[other]),
+    ]);
+    let edit = r#"{"edit":"answer","uses":0,"in":null,"results":[{"id":"a","from":[2,0]}]}"#;
+    let (view, skipped) = edited(&now, edit);
+    assert!(view[1].1.contains("Tool was interrupted."));
+    assert_eq!(view[3].1, now[2]);
+    assert_eq!(skipped.len(), 1);
+}
+
+#[test]
+fn a_message_that_cannot_hold_the_answers_any_more_gets_a_new_one_before_it() {
+    let edit = |place: u64| {
+        format!(
+            r#"{{"edit":"answer","uses":0,"in":{place},"results":[{{"id":"a","from":"interrupted"}}]}}"#
+        )
+    };
+    let mut now = texts(&[
+        ("assistant", &[USE_A]),
+        ("assistant", &[TEXT]),
+        ("user", &[TEXT]),
+    ]);
+    for _ in 0..2 {
+        for place in [1, 2, 9] {
+            let (view, skipped) = edited(&now, &edit(place));
+            assert_eq!((view[0].0, view[1].0, view[2].0), (Some(0), None, Some(1)));
+            let told = "it cannot hold the answers any more: a new message does";
+            assert_eq!(skipped, [format!("edit 0, message {place}: {told}")]);
+        }
+        now[1] = r#"{"role":"user","content":"redacted"}"#.to_owned();
+    }
+}
+
+#[test]
+fn one_tool_use_gets_one_answer_however_many_an_edit_holds() {
+    let now = texts(&[("assistant", &[USE_A]), ("user", &[TEXT])]);
+    let twice = r#"{"id":"a","from":"interrupted"},{"id":"a","from":"interrupted"}"#;
+    let edit = format!(r#"{{"edit":"answer","uses":0,"in":null,"results":[{twice}]}}"#);
+    let (view, skipped) = edited(&now, &edit);
+    assert_eq!(view[1].1.matches("toolResult").count(), 1);
+    let told = "edit 0, message 0: the tool use is gone: its result stays where it is";
+    assert_eq!(skipped, [told]);
+}
+
+#[test]
+fn only_a_message_that_became_empty_is_hidden() {
+    let result = r#"{"toolResult":{"toolUseId":"a"}}"#;
+    let now = texts(&[("assistant", &[USE_A]), ("user", &[result]), ("user", &[])]);
+    let edits = r#"{"edit":"hide","message":1},{"edit":"hide","message":2},
+        {"edit":"answer","uses":0,"in":1,"results":[{"id":"a","from":[1,0]}]}"#;
+    let (view, skipped) = edited(&now, edits);
+    assert_eq!(view.len(), 3);
+    assert_eq!(skipped.len(), 2);
+}

@@ -189,3 +189,17 @@ fn values_are_the_same_whatever_their_white_space_and_escapes() {
     assert!(!same("[[]]", "[{}]"));
     assert!(!same(r#""1""#, "1"));
 }
+
+#[test]
+fn a_control_character_is_refused_wherever_it_is_in_a_string() {
+    for at in 0..20 {
+        for control in 0..0x20 {
+            let mut bytes = *b"\"ab\x7fde \xc3\xa9!(#[]{}/:;~\"";
+            if matches!(bytes[at + 1], b'a'..=b'z' | b'!'..=b'~') {
+                bytes[at + 1] = control;
+                let error = Json::from_bytes(&bytes).unwrap_err();
+                assert_eq!(error.offset, at + 1);
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! What the model sees of a conversation: redactions, window, summary and repair applied.
 
+use std::collections::HashSet;
+
 use crate::history::{self, Edit, Fault, Repair, Stored};
 use crate::json::Json;
 use crate::session::{Committed, Session};
@@ -47,29 +49,41 @@ impl Window {
 /// Pure. `messages` are the effective texts of all stored messages with their ids, in order.
 #[must_use]
 pub fn effective(messages: &[(u64, String)], window: &Window, edits: &[Edit]) -> Vec<String> {
-    let shown = messages.iter().skip(window.removed);
-    let summary = window.summary.iter().map(|text| (SUMMARY, text));
-    let stored: Vec<Stored<'_>> = summary
-        .chain(shown.map(|(id, text)| (*id, text)))
-        .filter_map(|(id, text)| {
-            Some(Stored {
-                id,
-                message: Json::parse(text).ok()?,
-            })
-        })
-        .collect();
-    let applied = history::apply(&stored, edits).messages;
-    let texts: Vec<String> = applied
-        .into_iter()
-        .map(|view| view.text.into_owned())
-        .collect();
-    if is_sound(&texts) {
-        return texts;
+    let all = stored(messages);
+    let shown = all.get(window.removed..).unwrap_or_default();
+    let summary = window
+        .summary
+        .as_deref()
+        .and_then(|text| Json::parse(text).ok());
+    if !edits.is_empty() {
+        // An edit may take a result from before the window, so edits come first and the window second.
+        let texts = summary.iter().map(|summary| summary.text().to_owned());
+        let texts: Vec<_> = texts.chain(behind(&all, shown, edits)).collect();
+        if is_sound(&texts) {
+            return texts;
+        }
     }
-    let fresh = history::repair(&stored);
-    let applied = history::apply(&stored, &fresh.edits).messages;
+    let summary = summary.map(|message| Stored {
+        id: SUMMARY,
+        message,
+    });
+    let seen: Vec<_> = summary.into_iter().chain(shown.iter().copied()).collect();
+    let fresh = history::repair(&seen);
+    let applied = history::apply(&seen, &fresh.edits).messages;
     applied
         .into_iter()
+        .map(|view| view.text.into_owned())
+        .collect()
+}
+
+/// The edited conversation from the first of the `shown` messages on.
+fn behind(all: &[Stored<'_>], shown: &[Stored<'_>], edits: &[Edit]) -> Vec<String> {
+    let ids: HashSet<u64> = shown.iter().map(|message| message.id).collect();
+    let applied = history::apply(all, edits).messages;
+    let is_hidden = |view: &history::View<'_>| !view.id.is_some_and(|id| ids.contains(&id));
+    applied
+        .into_iter()
+        .skip_while(is_hidden)
         .map(|view| view.text.into_owned())
         .collect()
 }

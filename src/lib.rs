@@ -95,5 +95,6 @@ pub use health::{RepairOptions, RepairReport, VerifyReport};
 pub use session::{AgentSync, Batch, Committed, Durability, Session};
 pub use state::{Agent, Document, Message, State};
 pub use store::{Store, StoreOptions};
+pub use time::iso as iso_time;
 pub use version::Version;
 pub use view::{LogInfo, Messages, View};

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 /// `2026-11-20T20:15:17.716298+00:00`, without the fraction when it is 0.
 ///
 /// Times that a calendar does not reach (a broken clock) are given as 1970.
-pub(crate) fn iso(time_us: u64) -> String {
+#[must_use]
+pub fn iso(time_us: u64) -> String {
     let timestamp = i64::try_from(time_us)
         .ok()
         .and_then(|us| Timestamp::from_microsecond(us).ok());

@@ -106,6 +106,12 @@ impl View {
             .sum()
     }
 
+    /// Files in the session's directory that are not the engine's. They are ignored.
+    pub fn strays(&self) -> Result<Vec<String>> {
+        let listing = Listing::read(&*self.reader.storage, &self.reader.dir)?;
+        Ok(listing.unwrap_or_default().strays)
+    }
+
     /// The session's state: its records, its agents, what each has. Replays the log, the first time.
     pub fn state(&self) -> Result<&State> {
         Ok(&self.content()?.state)

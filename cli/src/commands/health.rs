@@ -1,0 +1,182 @@
+//! `verify` and `repair`.
+
+use std::path::Path;
+
+use sessionlog::damage::Damage;
+use sessionlog::{RepairOptions, RepairReport, VerifyReport, Version};
+
+use super::export::in_parallel;
+use crate::args::{Args, Which};
+use crate::exit::{DIFFERS, Failure, one_line};
+use crate::output::{BAD, FAINT, GOOD, NAME, Object, json_line, line, progress_bar, quoted};
+
+/// Verifies sessions; 1 if any is damaged.
+pub(crate) fn verify(args: &Args, which: &Which) -> Result<u8, Failure> {
+    let store = args.open()?;
+    let ids = which.ids(&store)?;
+    let bar = progress_bar(args.quiet, "verifying");
+    bar.set_length(ids.len() as u64);
+    let reports = in_parallel(&ids, |id| {
+        let report = store.verify(id);
+        bar.inc(1);
+        report
+    });
+    bar.finish_and_clear();
+    let mut status = 0;
+    for report in reports {
+        let report = report?;
+        if !report.is_ok() {
+            status = DIFFERS;
+        }
+        if args.json {
+            json_line(&verify_json(&report))?
+        } else {
+            verify_text(&report)?
+        }
+    }
+    Ok(status)
+}
+
+/// Repairs sessions; a dry run with something to do is 1.
+pub(crate) fn repair(
+    args: &Args,
+    which: &Which,
+    dry_run: bool,
+    from: Option<&Path>,
+) -> Result<u8, Failure> {
+    let store = args.open()?;
+    let options = RepairOptions {
+        dry_run,
+        copy: from.map(Path::to_path_buf),
+    };
+    let mut status = 0;
+    for id in which.ids(&store)? {
+        let needs = dry_run && !store.verify(&id)?.is_ok();
+        let report = store.repair(&id, &options)?;
+        if needs || (dry_run && !report.rewritten.is_empty()) {
+            status = DIFFERS;
+        }
+        if args.json {
+            json_line(&repair_json(&report))?
+        } else {
+            repair_text(&report, dry_run)?
+        }
+    }
+    Ok(status)
+}
+
+fn verify_json(report: &VerifyReport) -> String {
+    Object::default()
+        .text("session_id", &report.session_id)
+        .value("ok", report.is_ok())
+        .value("version", report.version)
+        .value("events", report.events)
+        .value("bytes", report.bytes)
+        .list("damage", report.damage.iter().map(damage_json))
+        .raw("given_up", &ranges(&report.given_up))
+        .finish()
+}
+
+fn damage_json(damage: &Damage) -> String {
+    let version = |v: Option<Version>| v.map_or("null".to_owned(), |v| v.to_string());
+    let segment = damage
+        .segment
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned());
+    let messages = damage.messages.iter().map(|message| {
+        Object::default()
+            .value("version", message.version)
+            .text("agent_id", &message.agent_id)
+            .value("message_id", message.message_id)
+            .finish()
+    });
+    Object::default()
+        .text("segment", &segment.unwrap_or_default())
+        .value("offset", damage.offset)
+        .value("length", damage.length)
+        .raw("first_version", &version(damage.first_version))
+        .raw("last_version", &version(damage.last_version))
+        .text("verdict", damage.verdict.name())
+        .text("cause", &damage.cause)
+        .list("messages", messages)
+        .finish()
+}
+
+fn verify_text(report: &VerifyReport) -> Result<(), Failure> {
+    let (id, events) = (one_line(&report.session_id), report.events);
+    if report.is_ok() {
+        line(format_args!(
+            "{NAME}{id}{NAME:#} {GOOD}ok{GOOD:#} {FAINT}{events} events{FAINT:#}"
+        ))?;
+    } else {
+        line(format_args!(
+            "{NAME}{id}{NAME:#} {BAD}damaged{BAD:#} {FAINT}{events} good events{FAINT:#}"
+        ))?;
+    }
+    for damage in &report.damage {
+        line(format_args!("  {}", one_line(&damage.to_string())))?;
+    }
+    for (first, last) in &report.given_up {
+        line(format_args!(
+            "  {FAINT}versions {first} to {last} were given up by an earlier repair{FAINT:#}"
+        ))?;
+    }
+    Ok(())
+}
+
+fn repair_json(report: &RepairReport) -> String {
+    let paths = |paths: &[std::path::PathBuf]| -> Vec<String> {
+        paths
+            .iter()
+            .map(|path| quoted(&path.display().to_string()))
+            .collect()
+    };
+    Object::default()
+        .text("session_id", &report.session_id)
+        .value("kept", report.kept)
+        .value("recovered", report.recovered)
+        .list(
+            "corrected",
+            report.corrected.iter().map(ToString::to_string),
+        )
+        .raw("lost_versions", &ranges(&report.lost))
+        .list("quarantine", paths(&report.quarantine))
+        .list("rewritten", paths(&report.rewritten))
+        .finish()
+}
+
+fn repair_text(report: &RepairReport, dry_run: bool) -> Result<(), Failure> {
+    let would = if dry_run { "would be " } else { "" };
+    line(format_args!(
+        "{NAME}{}{NAME:#} {} kept, {} {would}recovered",
+        one_line(&report.session_id),
+        report.kept,
+        report.recovered
+    ))?;
+    for path in &report.rewritten {
+        line(format_args!(
+            "  {would}written anew: {}",
+            one_line(&path.display().to_string())
+        ))?;
+    }
+    for (first, last) in &report.lost {
+        line(format_args!(
+            "  {BAD}lost{BAD:#}: versions {first} to {last}"
+        ))?;
+    }
+    for path in &report.quarantine {
+        line(format_args!(
+            "  {FAINT}set aside in {}{FAINT:#}",
+            one_line(&path.display().to_string())
+        ))?;
+    }
+    Ok(())
+}
+
+fn ranges(ranges: &[(Version, Version)]) -> String {
+    let ranges: Vec<_> = ranges
+        .iter()
+        .map(|(first, last)| format!("[{first},{last}]"))
+        .collect();
+    format!("[{}]", ranges.join(","))
+}

@@ -1,0 +1,71 @@
+//! One command per file: read the arguments, call the library, print the answer.
+
+mod append;
+mod completions;
+mod delete;
+mod export;
+mod health;
+mod history;
+mod import;
+mod info;
+mod log;
+mod redact;
+mod show;
+
+use crate::args::{Args, Command};
+use crate::exit::Failure;
+use crate::tour;
+
+/// Runs the command; the answer's exit status.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    match &args.command {
+        Command::Append {
+            session,
+            agent,
+            expect,
+            durability,
+            batch,
+        } => {
+            let request = append::Request {
+                session,
+                agent,
+                expect: expect.map(Into::into),
+                durability: durability.durability(),
+                batch: usize::from(*batch),
+            };
+            append::run(&args.open()?, &request)
+        }
+        Command::Redact {
+            session,
+            message,
+            agent,
+        } => redact::run(args, session, agent, *message),
+        Command::SyncState { session, agent } => redact::sync_state(args, session, agent),
+        Command::Show(show) => show::run(args, show),
+        Command::Log {
+            session,
+            from,
+            to,
+            original,
+        } => log::run(args, session, (*from, *to), *original),
+        Command::Info { session } => info::run(args, session),
+        Command::Ls => info::list(args),
+        Command::Import { dirs, update } => import::run(args, dirs, *update),
+        Command::Export(export) => export::run(args, export),
+        Command::Delete { session, yes } => delete::run(args, session, *yes),
+        Command::Verify(which) => health::verify(args, which),
+        Command::Repair {
+            which,
+            dry_run,
+            from,
+        } => health::repair(args, which, *dry_run, from.as_deref()),
+        Command::RepairHistory {
+            session,
+            agent,
+            dry_run,
+        } => history::repair(args, session, agent, *dry_run),
+        Command::Validate { session, agent } => history::validate(args, session, agent),
+        Command::Tour { from, keep } => tour::run(from.as_deref(), keep.as_deref()),
+        Command::Completions { shell } => completions::run(*shell),
+    }
+}

@@ -1,0 +1,77 @@
+//! Exit statuses, and the one line that an error is.
+
+use std::io;
+use std::process::ExitCode;
+
+use sessionlog::Error;
+
+/// The answer is "damaged" or "differs".
+pub(crate) const DIFFERS: u8 = 1;
+const BAD_INPUT: u8 = 2;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The library's error, and which line of the input it was about.
+    Library(Error, Option<u64>),
+    /// The input cannot be used.
+    Input(String),
+    /// Standard input or output failed.
+    Stream(&'static str, io::Error),
+    /// A step of the tour did not hold what it says.
+    Step(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Library(error, None)
+    }
+}
+
+/// The exit status of a library error.
+fn status(error: &Error) -> u8 {
+    match error {
+        Error::NotFound(_) => 3,
+        Error::Locked { .. } => 4,
+        Error::VersionConflict { .. } => 5,
+        Error::Damaged { .. } => 6,
+        Error::Io { .. } => 7,
+        Error::OutcomeUnknown { .. } | Error::Poisoned { .. } => 10,
+        Error::UnsupportedVersion { .. } => 11,
+        _ => BAD_INPUT,
+    }
+}
+
+/// Prints the failure as one line and gives its exit status.
+pub(crate) fn report(failure: &Failure) -> ExitCode {
+    let (line, status) = match failure {
+        Failure::Library(error, None) => (error.to_string(), status(error)),
+        Failure::Library(error, Some(line)) => (format!("line {line}: {error}"), status(error)),
+        Failure::Input(text) => (text.clone(), BAD_INPUT),
+        // Whoever read our output has seen enough.
+        Failure::Stream(_, e) if e.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Failure::Stream(what, e) => (format!("{what}: {e}"), 7),
+        Failure::Step(text) => (format!("the tour failed: {text}"), DIFFERS),
+    };
+    anstream::eprintln!("sessionlog: {}", one_line(&line));
+    ExitCode::from(status)
+}
+
+/// Prints a usage error; help and version are not errors.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // Nothing can be done if even this cannot be printed.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { BAD_INPUT } else { 0 })
+}
+
+/// The text without what a terminal would act on.
+pub(crate) fn one_line(text: &str) -> String {
+    let escape = |c: char| {
+        if c.is_control() {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    text.chars().map(escape).collect()
+}

@@ -23,6 +23,9 @@ const LOCK: &str = "LOCK";
 /// What the directories of sessions are called while they are removed, and while they are built.
 const DELETED: &str = ".deleted-";
 const BUILDING: &str = ".building-";
+/// The lock of the store under which such a directory is made, and how long to wait for it.
+const BUILD_LOCK: &str = "BUILDING";
+const BUILD_WAIT: Duration = Duration::from_secs(10);
 const WRITER: &str = concat!("sessionlog ", env!("CARGO_PKG_VERSION"));
 /// The default size at which a segment is sealed and a new one begun, in bytes.
 const SEGMENT_LEN: u64 = 16 << 20;
@@ -234,12 +237,9 @@ impl Store {
         if self.contains(id)? {
             return Err(exists());
         }
-        let mut random = [0; 8];
-        self.inner.environment.fill_random(&mut random);
+        let (dir, lock) = self.inner.begin_building()?;
         let sessions = self.inner.root.join(SESSIONS);
-        let dir = sessions.join(format!("{BUILDING}{:016x}", u64::from_le_bytes(random)));
-        self.inner.remove_leftovers(BUILDING);
-        let session = Session::open_in(Arc::clone(&self.inner), id, dir.clone())?;
+        let session = Session::build_in(Arc::clone(&self.inner), id, dir.clone(), lock);
         let result = build(&session).and_then(|built| session.shut().map(|()| built));
         let target = self.inner.session_dir(id);
         let storage = &*self.inner.storage;
@@ -294,17 +294,21 @@ impl Inner {
 
     /// Takes the writer's lock of a session's directory, waiting as long as the options say.
     pub(crate) fn lock(&self, dir: &Path) -> Result<Box<dyn StorageLock>> {
-        let path = dir.join(LOCK);
-        let deadline = Instant::now() + self.lock_wait;
+        self.lock_at(&dir.join(LOCK), self.lock_wait)
+    }
+
+    fn lock_at(&self, path: &Path, wait: Duration) -> Result<Box<dyn StorageLock>> {
+        let deadline = Instant::now() + wait;
         loop {
             let lock = self
                 .storage
-                .try_lock(&path)
-                .map_err(Error::io("lock", &path))?;
+                .try_lock(path)
+                .map_err(Error::io("lock", path))?;
             if let Some(lock) = lock {
                 return Ok(lock);
             }
             if Instant::now() >= deadline {
+                let path = path.to_path_buf();
                 return Err(Error::Locked { path });
             }
             std::thread::sleep(Duration::from_micros(500));
@@ -321,6 +325,23 @@ impl Inner {
         }
         self.create_dir(&sessions)?;
         self.create_dir(dir)
+    }
+
+    /// A new directory to build a session in, and its lock. What interrupted imports left behind is removed.
+    ///
+    /// All of this happens under one lock of the store, or a directory that was made this moment and is not locked
+    /// yet would be taken for a leftover.
+    fn begin_building(&self) -> Result<(PathBuf, Box<dyn StorageLock>)> {
+        let mut random = [0; 8];
+        self.environment.fill_random(&mut random);
+        let name = format!("{BUILDING}{:016x}", u64::from_le_bytes(random));
+        let dir = self.root.join(SESSIONS).join(name);
+        self.create_session_dir(&self.root.join(SESSIONS))?;
+        let _turn = self.lock_at(&self.root.join(BUILD_LOCK), BUILD_WAIT)?;
+        self.remove_leftovers(BUILDING);
+        self.create_dir(&dir)?;
+        let lock = self.lock(&dir)?;
+        Ok((dir, lock))
     }
 
     /// Makes the names above a new session durable, the deepest first.

@@ -190,6 +190,10 @@ fn create_all(dir: &Path) -> Result<()> {
     if let Some(parent) = parent {
         create_all(parent)?;
     }
-    make_dir(dir)?;
+    match make_dir(dir) {
+        // Another export was quicker.
+        Err(_) if dir.is_dir() => {}
+        made => made?,
+    }
     sync_dir(parent.unwrap_or(Path::new(".")))
 }

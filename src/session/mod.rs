@@ -86,24 +86,35 @@ struct Inner {
 impl Session {
     pub(crate) fn open(store: Arc<StoreInner>, id: &str) -> Result<Self> {
         let dir = store.session_dir(id);
-        Self::open_in(store, id, dir)
+        let session = Self::new(store, id, dir);
+        if session.log_exists()? {
+            let mut inner = session.lock();
+            session.take_over(&mut inner)?;
+        }
+        Ok(session)
     }
 
-    /// Opens the session in a directory that is not its own: one that is being built.
-    pub(crate) fn open_in(store: Arc<StoreInner>, id: &str, dir: PathBuf) -> Result<Self> {
-        let session = Self {
+    /// A session that is being built in a directory of its own, which is locked already.
+    pub(crate) fn build_in(
+        store: Arc<StoreInner>,
+        id: &str,
+        dir: PathBuf,
+        lock: Box<dyn StorageLock>,
+    ) -> Self {
+        let session = Self::new(store, id, dir);
+        session.lock().lock = Some(lock);
+        session
+    }
+
+    fn new(store: Arc<StoreInner>, id: &str, dir: PathBuf) -> Self {
+        Self {
             dir,
             store,
             id: id.into(),
             process: std::process::id(),
             inner: Mutex::default(),
             synced: Condvar::new(),
-        };
-        if session.log_exists()? {
-            let mut inner = session.lock();
-            session.take_over(&mut inner)?;
         }
-        Ok(session)
     }
 
     /// The session's id.
@@ -321,7 +332,9 @@ impl Session {
     /// Makes the session's directory and its log; `false` if another writer was first.
     fn give_birth(&self, inner: &mut Inner) -> Result<bool> {
         self.store.create_session_dir(&self.dir)?;
-        inner.lock = Some(self.store.lock(&self.dir)?);
+        if inner.lock.is_none() {
+            inner.lock = Some(self.store.lock(&self.dir)?);
+        }
         if self.log_exists()? {
             self.take_over(inner)?;
             return Ok(false);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Version;
-use crate::event::{Event, EventKind, Form, Place};
+use crate::event::{Event, EventKind, Form, Place, REDACTED};
 use crate::log::Replayed;
 
 /// The messages of every agent, in the order of their ids.
@@ -78,6 +78,10 @@ impl Index {
             }));
         } else {
             (entry.version, entry.form, entry.place) = (event.version, event.form, place);
+            if event.flags & REDACTED != 0 {
+                // The new record brings a redaction of its own, which is the newer one.
+                entry.redaction = None;
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::Version;
-use crate::event::{Event, EventKind, Form, OUT_OF_ORDER};
+use crate::event::{Event, EventKind, Form, OUT_OF_ORDER, REDACTED};
 use crate::log::Replayed;
 
 use super::Message;
@@ -28,6 +28,8 @@ pub(crate) struct Recent<'q> {
 struct Update {
     version: Version,
     form: Form,
+    /// Whether it brings a redaction of its own, which stands above the older ones.
+    redacted: bool,
     /// `None` if it was lost.
     payload: Option<String>,
 }
@@ -81,6 +83,7 @@ impl<'q> Recent<'q> {
         }
         let id = event.message_id;
         match event.kind {
+            EventKind::MessageRedacted if self.updates.get(&id).is_some_and(|u| u.redacted) => {}
             EventKind::MessageRedacted => {
                 let text = payload.unwrap_or_default().to_owned();
                 self.redactions.entry(id).or_insert((event.time_us, text));
@@ -90,6 +93,7 @@ impl<'q> Recent<'q> {
                 let update = Update {
                     version: event.version,
                     form: event.form,
+                    redacted: event.flags & REDACTED != 0,
                     payload,
                 };
                 self.updates.entry(id).or_insert(update);

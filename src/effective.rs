@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::history::{self, Edit, Fault, Repair, Stored};
 use crate::json::Json;
 use crate::session::{Committed, Session};
-use crate::state::Message;
+use crate::state::{Agent, Document, Message};
 use crate::view::View;
 use crate::{Error, Result};
 
@@ -107,9 +107,7 @@ impl View {
     pub fn effective(&self, agent: &str) -> Result<Vec<String>> {
         let messages = self.texts(agent)?;
         let agent = self.state()?.agent(agent);
-        let record = agent
-            .and_then(|agent| agent.record())
-            .map(|record| record.text());
+        let record = agent.and_then(Agent::record).map(Document::text);
         let window = record
             .map(|record| Window::of_record(&record))
             .unwrap_or_default();

@@ -48,7 +48,12 @@ pub(crate) fn encode(id: &str) -> String {
                 name.push(char::from(byte));
             }
             b'.' if !edge => name.push('.'),
-            _ => name.push_str(&format!("%{byte:02x}")),
+            _ => {
+                name.push('%');
+                for digit in [byte >> 4, byte & 15] {
+                    name.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+                }
+            }
         }
     }
     name

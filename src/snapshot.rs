@@ -32,14 +32,12 @@ impl Snapshot {
     /// The newest good snapshot of a version up to `to`.
     pub(crate) fn newest(storage: &dyn Storage, dir: &Path, to: Version) -> Option<Self> {
         let listing = Listing::read(storage, dir).ok()??;
-        let versions = listing
+        let mut versions = listing
             .snapshots
             .iter()
             .rev()
             .filter(|version| **version <= to.0);
-        versions
-            .filter_map(|version| Self::read(storage, dir, *version).ok().flatten())
-            .next()
+        versions.find_map(|version| Self::read(storage, dir, *version).ok().flatten())
     }
 
     /// Writes the snapshot and removes the oldest ones.

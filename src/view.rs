@@ -3,19 +3,15 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::damage::Damage;
-use crate::event::{Event, EventKind, Place};
-use crate::log::{
-    Backward, Listing, LogReader, PayloadReader, Replayed, Scanned, SegmentFile, Stop, Tip,
-};
-use crate::state::{Entry, Index, Message, Recent, Seen, State};
+use crate::event::{Event, EventKind};
+use crate::log::{Backward, Listing, LogReader, Replayed, Scanned, SegmentFile, Stop, Tip};
+use crate::messages::Messages;
+use crate::state::{Index, Message, Recent, Seen, State};
 use crate::storage::OpenMode;
 use crate::{Error, Result, Version, snapshot};
 
 /// How often a reader looks again while what it sees still changes.
 const LOOKS: usize = 5;
-
-/// The most messages that are looked for backwards; more are found through an index of all.
-const RECENT: usize = 1024;
 
 /// A session as it was when it was opened, or at an earlier version: it never changes.
 ///
@@ -33,9 +29,9 @@ pub struct View {
 }
 
 #[derive(Debug)]
-struct Content {
+pub(crate) struct Content {
     state: State,
-    index: Index,
+    pub(crate) index: Index,
     scanned: Scanned,
 }
 
@@ -146,7 +142,7 @@ impl View {
         })
     }
 
-    fn content(&self) -> Result<&Arc<Content>> {
+    pub(crate) fn content(&self) -> Result<&Arc<Content>> {
         if let Some(content) = self.content.get() {
             return Ok(content);
         }
@@ -178,45 +174,35 @@ impl View {
     ///
     /// Errors: [`Error::NotFound`] if there is no such agent.
     pub fn messages(&self, agent: &str) -> Result<Messages> {
-        if self.is_tip && self.content.get().is_none() {
-            if let Some(known) = self.recent(agent, 0)? {
-                known.ok_or_else(|| self.no_agent(agent))?;
-                return Ok(self.selection(agent));
-            }
-        }
-        if self.state()?.agent(agent).is_none() {
+        let known = match self.recent(agent, 0)? {
+            LookedBack::Found(_) => true,
+            LookedBack::NoAgent => false,
+            LookedBack::Unsuited => self.state()?.agent(agent).is_some(),
+        };
+        if !known {
             return Err(self.no_agent(agent));
         }
-        Ok(self.selection(agent))
-    }
-
-    fn selection(&self, agent: &str) -> Messages {
-        let payloads = PayloadReader::new(self.reader.clone());
-        Messages {
-            payloads,
-            view: self.clone(),
-            agent: agent.into(),
-            wanted: Wanted::All,
-            found: None,
-        }
+        Ok(Messages::new(self.clone(), self.reader.clone(), agent))
     }
 
     fn no_agent(&self, agent: &str) -> Error {
         Error::NotFound(format!("agent {agent:?} of session {:?}", self.id))
     }
 
-    /// The last messages of an agent, read backwards: the inner `None` if there is no such agent, the outer if
-    /// the log has to be replayed to tell.
-    fn recent(&self, agent: &str, wanted: usize) -> Result<Option<Option<Vec<Message>>>> {
+    /// The last messages of an agent, read backwards.
+    pub(crate) fn recent(&self, agent: &str, wanted: usize) -> Result<LookedBack> {
+        if !self.is_tip || self.content.get().is_some() {
+            return Ok(LookedBack::Unsuited);
+        }
         let mut recent = Recent::new(agent, wanted);
         let Some(mut back) = Backward::start(&self.reader)? else {
-            return Ok(None);
+            return Ok(LookedBack::Unsuited);
         };
         loop {
             let met = match back.back()? {
                 Ok(met) => met,
-                Err(Stop::Beginning) => return Ok(Some(recent.finish())),
-                Err(Stop::Unsound) => return Ok(None),
+                Err(Stop::Beginning) => return Ok(recent.into()),
+                Err(Stop::Unsound) => return Ok(LookedBack::Unsuited),
             };
             for item in met
                 .items()
@@ -225,8 +211,8 @@ impl View {
             {
                 match recent.take(&item) {
                     Seen::More => {}
-                    Seen::Enough => return Ok(Some(recent.finish())),
-                    Seen::OutOfOrder => return Ok(None),
+                    Seen::Enough => return Ok(recent.into()),
+                    Seen::OutOfOrder => return Ok(LookedBack::Unsuited),
                 }
             }
         }
@@ -259,6 +245,22 @@ impl View {
     }
 }
 
+/// What a look back from the end of the log gave.
+#[derive(Debug)]
+pub(crate) enum LookedBack {
+    Found(Vec<Message>),
+    /// There is no such agent.
+    NoAgent,
+    /// The log has to be replayed to tell.
+    Unsuited,
+}
+
+impl From<Recent<'_>> for LookedBack {
+    fn from(recent: Recent<'_>) -> Self {
+        recent.finish().map_or(Self::NoAgent, Self::Found)
+    }
+}
+
 /// What a log consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogInfo {
@@ -274,145 +276,6 @@ pub struct LogInfo {
     pub durable_version: Version,
     /// The length of a torn tail that the next writer will set aside, in bytes.
     pub torn_bytes: u64,
-}
-
-/// Messages of one agent, read one by one: memory is bounded by the largest.
-#[derive(Debug)]
-pub struct Messages {
-    payloads: PayloadReader,
-    view: View,
-    agent: Arc<str>,
-    wanted: Wanted,
-    found: Option<Found>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Wanted {
-    All,
-    Last(usize),
-    Window { offset: usize, limit: Option<usize> },
-}
-
-#[derive(Debug)]
-enum Found {
-    /// Positions in the index.
-    Indexed(std::ops::Range<usize>),
-    /// The messages themselves.
-    Read(std::vec::IntoIter<Message>),
-}
-
-impl Messages {
-    /// The last `n` of them, at a cost of `n`, however long the conversation.
-    #[must_use]
-    pub fn last(mut self, n: usize) -> Self {
-        self.wanted = Wanted::Last(n);
-        self
-    }
-
-    /// Those from position `offset` on, at most `limit`.
-    #[must_use]
-    pub fn window(mut self, offset: usize, limit: Option<usize>) -> Self {
-        self.wanted = Wanted::Window { offset, limit };
-        self
-    }
-
-    /// The message with this id.
-    ///
-    /// Errors: [`Error::NotFound`].
-    pub fn get(mut self, id: u64) -> Result<Message> {
-        let content = Arc::clone(self.view.content()?);
-        let entries = content.index.agent(&self.agent);
-        let missing = || Error::NotFound(format!("message {id} of agent {:?}", self.agent));
-        let at = entries
-            .binary_search_by_key(&id, |entry| entry.id)
-            .map_err(|_| missing())?;
-        let missing = missing();
-        self.read(&content, &entries[at])?.ok_or(missing)
-    }
-
-    fn find(&mut self) -> Result<Found> {
-        let is_tip = self.view.is_tip && self.view.content.get().is_none();
-        if let Wanted::Last(n) = self.wanted {
-            let recent = if is_tip && n <= RECENT {
-                self.view.recent(&self.agent, n)?
-            } else {
-                None
-            };
-            if let Some(messages) = recent {
-                return Ok(Found::Read(messages.unwrap_or_default().into_iter()));
-            }
-        }
-        let len = self.view.content()?.index.agent(&self.agent).len();
-        Ok(Found::Indexed(match self.wanted {
-            Wanted::All => 0..len,
-            Wanted::Last(n) => len.saturating_sub(n)..len,
-            Wanted::Window { offset, limit } => {
-                let start = offset.min(len);
-                start..limit.map_or(len, |n| start.saturating_add(n).min(len))
-            }
-        }))
-    }
-
-    fn step(&mut self) -> Result<Option<Message>> {
-        loop {
-            match &mut self.found {
-                None => self.found = Some(self.find()?),
-                Some(Found::Read(messages)) => return Ok(messages.next()),
-                Some(Found::Indexed(range)) => {
-                    let Some(at) = range.next() else {
-                        return Ok(None);
-                    };
-                    let content = Arc::clone(self.view.content()?);
-                    let entry = content.index.agent(&self.agent).get(at);
-                    let Some(entry) = entry else { return Ok(None) };
-                    if let Some(message) = self.read(&content, entry)? {
-                        return Ok(Some(message));
-                    }
-                }
-            }
-        }
-    }
-
-    fn read(&mut self, content: &Content, entry: &Entry) -> Result<Option<Message>> {
-        let redaction = match entry.redaction.as_deref() {
-            Some(redaction) => {
-                let text = redaction
-                    .place
-                    .map(|place| self.payload(place))
-                    .transpose()?;
-                Some((redaction.time_us, text.unwrap_or_default()))
-            }
-            None => None,
-        };
-        let (payload, form) = match entry.place {
-            Some(place) => (self.payload(place)?, entry.form),
-            None if redaction.is_some() => ("null".to_owned(), crate::event::Form::Plain),
-            None => return Ok(None),
-        };
-        Ok(Some(Message {
-            id: entry.id,
-            version: entry.version,
-            created_us: entry.created_us,
-            form,
-            payload,
-            redaction,
-            redaction_unknown: content.index.redaction_unknown(entry),
-            name: entry.name.clone(),
-        }))
-    }
-
-    fn payload(&mut self, place: Place) -> Result<String> {
-        self.payloads.read(place)
-    }
-}
-
-/// Messages that were lost to damage are passed over: [`View::damage`] names them.
-impl Iterator for Messages {
-    type Item = Result<Message>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.step().transpose()
-    }
 }
 
 fn stable(reader: &LogReader) -> Result<Option<Content>> {

@@ -20,7 +20,7 @@ Exit status: 0 done, 1 damaged or different, 2 bad usage or input, 3 not found, 
 6 damaged and refused to write, 7 I/O error, 10 outcome unknown, 11 unsupported format version."
 )]
 pub(crate) struct Args {
-    /// The store's directory [default: $SESSIONLOG_STORE, else ~/.sessionlog].
+    /// The store's directory [default: $`SESSIONLOG_STORE`, else ~/.sessionlog].
     #[arg(long, global = true, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Answer in JSON: one object, or one per line where the answer is a list.
@@ -293,6 +293,7 @@ pub(crate) struct Show {
 
 /// What to export.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct Export {
     #[arg(value_name = "SESSION", required_unless_present = "all")]
     pub(crate) sessions: Vec<String>,

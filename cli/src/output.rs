@@ -99,15 +99,13 @@ pub(crate) fn progress_bar(quiet: bool, what: &str) -> indicatif::ProgressBar {
 
 /// Bytes for people.
 pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let unit = (0..4)
+        .take_while(|unit| bytes >> (10 * (unit + 1)) > 0)
+        .count();
+    if unit == 0 {
         return format!("{bytes} B");
     }
-    let mut value = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
+    let tenths = (bytes >> (10 * (unit - 1))) * 10 / 1024;
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }

@@ -162,5 +162,6 @@ fn number(name: &str) -> Option<u64> {
 }
 
 fn looks_like_message(name: Option<&str>) -> bool {
-    name.is_some_and(|name| name.starts_with("message_") && name.ends_with(".json"))
+    name.and_then(|name| name.strip_suffix(".json"))
+        .is_some_and(|name| name.starts_with("message_"))
 }

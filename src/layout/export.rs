@@ -198,9 +198,15 @@ fn bare_record(key: &str, id: &str, time_us: u64) -> String {
     } else {
         record.push_str(",\"state\":{},\"conversation_manager_state\":{},\"_internal_state\":{}");
     }
-    record.push_str(&format!(
-        ",\"created_at\":\"{now}\",\"updated_at\":\"{now}\"}}"
-    ));
+    for part in [
+        ",\"created_at\":\"",
+        &now,
+        "\",\"updated_at\":\"",
+        &now,
+        "\"}",
+    ] {
+        record.push_str(part);
+    }
     Json::parse(&record).map(Json::to_python).unwrap_or(record)
 }
 

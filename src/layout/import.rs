@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::json::Json;
-use crate::session::{Durability, Op, Session, Sync};
+use crate::session::{Batch, Durability, Op, Session, Sync};
 use crate::state::IdSet;
 use crate::store::Store;
 use crate::{Result, Version};
@@ -63,7 +63,7 @@ pub fn import(
     let contents = Contents::read(&dir.path)?;
     store.build_beside(&dir.session_id, |session| {
         let mut writer = Writer::new(session, contents.files(), progress);
-        let mut report = write_session(&mut writer, dir, contents)?;
+        let mut report = write_session(&mut writer, dir, &contents)?;
         writer.flush()?;
         report.version = session.version();
         Ok(report)
@@ -73,9 +73,9 @@ pub fn import(
 fn write_session(
     writer: &mut Writer<'_>,
     dir: &SessionDir,
-    contents: Contents,
+    contents: &Contents,
 ) -> Result<ImportReport> {
-    let mut report = report_of(dir, &contents);
+    let mut report = report_of(dir, contents);
     match record(&dir.path.join(SESSION_FILE), contents.has_session) {
         Ok((form, payload)) => {
             let extra = contents.missing.join(",").into();
@@ -269,9 +269,7 @@ impl<'a> Writer<'a> {
         if batch.is_empty() {
             return Ok(());
         }
-        let batch = batch
-            .into_iter()
-            .fold(self.session.batch(), |batch, op| batch.push(op));
+        let batch = batch.into_iter().fold(self.session.batch(), Batch::push);
         batch.durability(Durability::Buffered).commit().map(|_| ())
     }
 }

@@ -34,12 +34,12 @@ pub(super) fn update(
     let mut report = report_of(dir, &contents);
     let mut writer = Writer::new(&session, contents.files(), progress);
     job.run(
-        &mut |change| match change {
-            Some(op) => writer.push(op),
-            None => {
-                writer.step();
-                Ok(())
+        &mut |change| {
+            if let Some(op) = change {
+                return writer.push(op);
             }
+            writer.step();
+            Ok(())
         },
         &mut report,
     )?;

@@ -34,12 +34,11 @@ pub(crate) fn correct_bit(bytes: &mut [u8], stored: u32) -> bool {
 pub(crate) fn correct_frame(bytes: &[u8], offset: u64, expect: Expect) -> Option<Vec<u8>> {
     let mut head = bytes.get(..FRAME_HEADER_LEN)?.to_vec();
     let mut changed = false;
-    let header = match FrameHeader::decode(&head) {
-        Ok(header) => header,
-        Err(_) => {
-            changed = true;
-            correct_header(&mut head)?
-        }
+    let header = if let Ok(header) = FrameHeader::decode(&head) {
+        header
+    } else {
+        changed = true;
+        correct_header(&mut head)?
     };
     expect.check(&header, offset).ok()?;
     let len = usize::try_from(header.frame_len()).ok()?;

@@ -49,7 +49,7 @@ impl Listing {
                     listing.quarantine = true;
                 }
                 _ if name == LOCK && is_file => {}
-                _ if name.ends_with(".tmp") && is_file => listing.temporary.push(name),
+                _ if name.strip_suffix(".tmp").is_some() && is_file => listing.temporary.push(name),
                 _ => listing.strays.push(name),
             }
         }

@@ -2,25 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::damage::{Damage, Verdict};
-use crate::format::{
-    FRAME_HEADER_LEN, Frame, FrameHeader, GIVEN_UP, Kind, SEGMENT_HEADER_LEN, SegmentHeader, crc,
-    first_link,
-};
+use crate::format::{Frame, FrameHeader, GIVEN_UP, SegmentHeader, first_link};
 use crate::storage::{OpenMode, read_full_at};
 use crate::{Error, Result, Version};
 
-use super::copy::{Copy, CopySpot};
-use super::correct::{correct_bit, correct_frame, correct_payload};
+use super::copy::Copy;
+use super::correct::correct_payload;
 use super::directory::segment_path;
+use super::events::Replayed;
+use super::pieces::{Piece, Source, corrected_header};
 use super::quarantine::{Range, set_aside};
-use super::reader::{LogReader, Replayed, Scanned};
+use super::reader::{LogReader, Scanned};
 use super::rebuild::{Rebuild, Stamp};
 use super::recover::recover;
-use super::salvage::{Spot, salvage};
-use super::scan::{Expect, Window};
 use super::segment::SegmentFile;
 
 /// The least bytes that an event takes: what bounds how many versions a region without any header held.
@@ -134,29 +130,14 @@ fn damaged_bases(scanned: &Scanned, fills: &[(u64, u64)]) -> BTreeSet<u64> {
     bases
 }
 
-struct Job<'a> {
+pub(super) struct Job<'a> {
     log: &'a LogReader,
-    scanned: &'a Scanned,
-    copy: Option<Copy>,
+    pub(super) scanned: &'a Scanned,
+    pub(super) copy: Option<Copy>,
     dry_run: bool,
-    done: Repaired,
+    pub(super) done: Repaired,
     /// The last segment written anew: the version and the link after it.
     after: Option<(u64, u32)>,
-}
-
-/// Frames of the new segment, in order.
-#[derive(Debug)]
-struct Piece {
-    header: FrameHeader,
-    next_version: u64,
-    source: Source,
-}
-
-#[derive(Debug)]
-enum Source {
-    Here { offset: u64, displaced: bool },
-    Corrected(Vec<u8>),
-    Copy(CopySpot),
 }
 
 impl Job<'_> {
@@ -199,96 +180,6 @@ impl Job<'_> {
 
     fn open(&self, base: u64) -> Result<SegmentFile> {
         SegmentFile::open(&*self.log.storage, &self.log.dir, base, OpenMode::Read)
-    }
-
-    /// The frames of a damaged segment, flipped bits corrected.
-    fn salvaged(&mut self, old: &SegmentFile, next_base: Option<u64>) -> Result<Vec<Piece>> {
-        let salt = Some(self.scanned.salt);
-        let expect = Expect {
-            salt,
-            version: old.base,
-            link: None,
-            epoch: 0,
-        };
-        let mut window = Window::new(Arc::clone(&old.file), old.len);
-        let from = SEGMENT_HEADER_LEN as u64;
-        let io = |e| Error::io("read", &old.path)(e);
-        let found = salvage(&mut window, from, expect, next_base).map_err(io)?;
-        let mut pieces = Vec::new();
-        let torn = self
-            .scanned
-            .torn
-            .as_ref()
-            .filter(|(damage, _)| damage.segment == old.path);
-        let cut = torn.map_or(u64::MAX, |(_, torn)| torn.offset);
-        for spot in found.spots.iter().filter(|spot| spot.offset < cut) {
-            if matches!(
-                spot.header.kind,
-                Kind::Events | Kind::Mark | Kind::Skippable(_)
-            ) {
-                pieces.push(Piece::here(spot));
-            }
-        }
-        for region in found.regions.iter().filter(|region| region.offset < cut) {
-            let (mut offset, mut version) = (region.offset, region.missing_from);
-            let end = region.offset + region.length;
-            // A region may hold several frames with a flipped bit each.
-            while offset + (FRAME_HEADER_LEN as u64) < end {
-                let bytes = window.get(offset, (end - offset) as usize).map_err(io)?;
-                let expect = Expect { version, ..expect };
-                let Some(frame) = correct_frame(bytes, offset, expect) else {
-                    break;
-                };
-                let Ok(header) = FrameHeader::decode(&frame) else {
-                    break;
-                };
-                let Some(last) = header.last_version() else {
-                    break;
-                };
-                (offset, version) = (offset + header.frame_len(), last + 1);
-                if matches!(header.kind, Kind::Events | Kind::Mark) {
-                    let events = header.first_version..last + 1;
-                    self.done.corrected.extend(events.map(Version));
-                    self.done.recovered += u64::from(header.event_count);
-                    let source = Source::Corrected(frame);
-                    pieces.push(Piece {
-                        header,
-                        next_version: last + 1,
-                        source,
-                    });
-                }
-            }
-        }
-        // A frame without events has the version that comes next, so it sorts before that commit.
-        pieces.sort_by_key(|p| (p.header.first_version, p.header.event_count > 0));
-        Ok(pieces)
-    }
-
-    /// Adds commits of the copy where versions are missing.
-    fn fill(&mut self, pieces: &mut Vec<Piece>, base: u64, next_base: Option<u64>) {
-        let Some(copy) = &self.copy else { return };
-        let (mut version, mut found) = (base, Vec::new());
-        let until = next_base.unwrap_or(u64::MAX);
-        for (first, next) in pieces
-            .iter()
-            .map(|p| (p.header.first_version, p.next_version))
-            .chain([(until, until)])
-        {
-            if first > version {
-                found.extend(copy.within(version, first).copied());
-            }
-            version = version.max(next);
-        }
-        for spot in found {
-            self.done.recovered += u64::from(spot.header.event_count);
-            let (header, next_version) = (spot.header, spot.next_version);
-            pieces.push(Piece {
-                header,
-                next_version,
-                source: Source::Copy(spot),
-            });
-        }
-        pieces.sort_by_key(|p| (p.header.first_version, p.header.event_count > 0));
     }
 
     /// The version after the last segment's last event, given up ones included.
@@ -386,6 +277,22 @@ impl Job<'_> {
         new.gap(first, last, kept, link)
     }
 
+    /// The log's id. Where no segment header has it any more, one is made up that stays the same for this log.
+    fn log_id(&self, link: Option<u32>) -> [u8; 16] {
+        if self.scanned.log_id != [0; 16] {
+            return self.scanned.log_id;
+        }
+        let (salt, link) = (
+            self.scanned.salt.to_le_bytes(),
+            link.unwrap_or(1).to_le_bytes(),
+        );
+        let mut id = [0; 16];
+        for (i, part) in [salt, link, salt, link].iter().enumerate() {
+            id[4 * i..4 * i + 4].copy_from_slice(part);
+        }
+        id
+    }
+
     fn header(
         &self,
         base: u64,
@@ -414,7 +321,7 @@ impl Job<'_> {
         let link = named.or(rebuilt).or_else(|| before?.link);
         SegmentHeader {
             salt: self.scanned.salt,
-            log_id: self.scanned.log_id,
+            log_id: self.log_id(link),
             segment_no,
             base_version: base,
             prev_link: link.unwrap_or_else(|| first_link(&self.scanned.log_id)),
@@ -470,35 +377,6 @@ impl Job<'_> {
         }
         for (at, text) in mended {
             bytes[at..at + text.len()].copy_from_slice(&text);
-        }
-    }
-}
-
-/// The header of a segment with a single flipped bit in it.
-fn corrected_header(old: &SegmentFile) -> Option<SegmentHeader> {
-    let mut bytes = [0; SEGMENT_HEADER_LEN];
-    read_full_at(&*old.file, &mut bytes, 0).ok()?;
-    let (body, stored) = bytes.split_at_mut(SEGMENT_HEADER_LEN - 4);
-    let wanted = u32::from_le_bytes(stored.try_into().ok()?);
-    if !correct_bit(body, wanted) {
-        // The flipped bit may be the checksum's own.
-        (crc(body) ^ wanted).is_power_of_two().then_some(())?;
-        let fresh = crc(body);
-        stored.copy_from_slice(&fresh.to_le_bytes());
-    }
-    SegmentHeader::decode(&bytes).ok()
-}
-
-impl Piece {
-    fn here(spot: &Spot) -> Self {
-        let source = Source::Here {
-            offset: spot.offset,
-            displaced: spot.displaced,
-        };
-        Self {
-            header: spot.header,
-            next_version: spot.after.version,
-            source,
         }
     }
 }

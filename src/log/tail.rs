@@ -12,7 +12,8 @@ use crate::storage::{OpenMode, StorageFile, read_full_at};
 use crate::{Error, Result, Version};
 
 use super::directory::Listing;
-use super::reader::{LogReader, Replayed, events};
+use super::events::{Replayed, events};
+use super::reader::LogReader;
 use super::scan::whole_frame;
 use super::segment::SegmentFile;
 

@@ -6,7 +6,7 @@ use crate::event::Form;
 use crate::json::Json;
 use crate::{Error, Result, Version, id};
 
-use super::plan::{Op, Sync};
+use super::op::{Op, Sync};
 use super::{AgentSync, Committed, Durability, Session, message_text, serialized};
 
 /// Events that are committed together, or not at all.

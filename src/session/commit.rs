@@ -6,7 +6,8 @@ use std::sync::{MutexGuard, PoisonError};
 use crate::snapshot::Snapshot;
 use crate::{Error, Result, Version};
 
-use super::plan::{Op, Plan};
+use super::op::Op;
+use super::plan::Plan;
 use super::{Committed, Durability, Inner, Session};
 
 impl Session {

@@ -2,7 +2,9 @@
 
 mod batch;
 mod commit;
+mod op;
 mod plan;
+mod record;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,7 +22,7 @@ use crate::view::View;
 use crate::{Error, Result, Version};
 
 pub use batch::Batch;
-pub(crate) use plan::{Op, Sync};
+pub(crate) use op::{Op, Sync};
 
 /// When an append is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,101 +3,13 @@
 use std::sync::Arc;
 
 use crate::event::{Event, EventKind, Form, OUT_OF_ORDER, Place, REDACTED};
-use crate::json::{Json, write_string};
+use crate::json::Json;
 use crate::log::{Draft, Replayed};
-use crate::state::{Document, State, patch};
-use crate::time::iso;
+use crate::state::{Agent, Document, State, patch};
 use crate::{Error, Result, Version};
 
-/// One thing to do.
-#[derive(Clone, Debug)]
-pub(crate) enum Op {
-    /// Creates the session with this record; otherwise it is created with a record of our own when needed.
-    CreateSession {
-        payload: String,
-        form: Form,
-        extra: Arc<str>,
-    },
-    /// Creates the session with a record of our own, unless it exists.
-    EnsureSession,
-    /// Creates the agent with a record of our own, unless it exists.
-    EnsureAgent {
-        agent: Arc<str>,
-    },
-    /// Replaces the session's record.
-    UpdateSession {
-        payload: String,
-        form: Form,
-    },
-    CreateAgent {
-        agent: Arc<str>,
-        payload: String,
-        form: Form,
-        extra: Arc<str>,
-    },
-    /// With [`Form::Plain`] the payload is a message, else a record. `extra` is the record's file name if that is
-    /// not the usual one.
-    AddMessage {
-        agent: Arc<str>,
-        id: Option<u64>,
-        payload: String,
-        form: Form,
-        extra: Arc<str>,
-    },
-    /// The payload is a record.
-    UpdateMessage {
-        agent: Arc<str>,
-        id: u64,
-        payload: String,
-        form: Form,
-    },
-    RedactMessage {
-        agent: Arc<str>,
-        id: u64,
-        payload: String,
-    },
-    SyncAgent {
-        agent: Arc<str>,
-        sync: Sync,
-    },
-    SyncMultiAgent {
-        id: Arc<str>,
-        sync: Sync,
-    },
-    RepairHistory {
-        agent: Arc<str>,
-        edits: String,
-    },
-}
-
-impl Op {
-    /// The length of what it writes, nearly, in bytes.
-    pub(crate) fn payload_len(&self) -> usize {
-        match self {
-            Self::EnsureSession | Self::EnsureAgent { .. } => 0,
-            Self::CreateSession { payload, .. }
-            | Self::UpdateSession { payload, .. }
-            | Self::CreateAgent { payload, .. }
-            | Self::AddMessage { payload, .. }
-            | Self::UpdateMessage { payload, .. }
-            | Self::RedactMessage { payload, .. } => payload.len(),
-            Self::SyncAgent { sync, .. } | Self::SyncMultiAgent { sync, .. } => match sync {
-                Sync::Whole(text, _) => text.len(),
-                Sync::Parts(parts) => parts.iter().map(|(_, text)| text.len()).sum(),
-            },
-            Self::RepairHistory { edits, .. } => edits.len(),
-        }
-    }
-}
-
-/// What a record becomes.
-#[derive(Clone, Debug)]
-pub(crate) enum Sync {
-    /// These members are set.
-    Parts(Vec<(&'static str, String)>),
-    /// The whole record; with [`Form::Plain`], stored as a change where that is shorter.
-    Whole(String, Form),
-}
+use super::op::{Op, Sync};
+use super::record::{agent_record, session_record, touched, with_members};
 
 /// The events of one commit, planned against a copy of the state that follows along.
 pub(crate) struct Plan<'a> {
@@ -131,34 +43,27 @@ impl<'a> Plan<'a> {
 
     fn op(&mut self, op: &Op) -> Result<()> {
         match op {
+            Op::EnsureSession => self.ensure_session(),
+            Op::EnsureAgent { agent } => self.ensure_agent(agent),
             Op::CreateSession {
                 payload,
                 form,
                 extra,
             } => {
-                if self.state.version() > Version::ZERO {
-                    return Err(Error::AlreadyExists(format!(
-                        "session {:?}",
-                        self.session_id
-                    )));
-                }
-                let draft = draft(EventKind::SessionCreated, *form, self.session_id, payload);
-                self.emit(Draft {
+                let record = draft(EventKind::SessionCreated, *form, self.session_id, payload);
+                self.create_session(Draft {
                     extra: Arc::clone(extra),
-                    ..draft
-                });
+                    ..record
+                })?;
             }
-            Op::EnsureSession => self.ensure_session(),
-            Op::EnsureAgent { agent } => self.ensure_agent(agent),
             Op::UpdateSession { payload, form } => {
                 self.ensure_session();
-                self.push(
+                self.emit(draft(
                     EventKind::SessionUpdated,
                     *form,
                     self.session_id,
-                    0,
-                    payload.clone(),
-                );
+                    payload,
+                ));
             }
             Op::CreateAgent {
                 agent,
@@ -166,19 +71,11 @@ impl<'a> Plan<'a> {
                 form,
                 extra,
             } => {
-                self.ensure_session();
-                if self
-                    .state
-                    .agent(agent)
-                    .is_some_and(|a| a.record().is_some())
-                {
-                    return Err(Error::AlreadyExists(format!("agent {agent:?}")));
-                }
-                let draft = draft(EventKind::AgentCreated, *form, agent, payload);
-                self.emit(Draft {
+                let record = draft(EventKind::AgentCreated, *form, agent, payload);
+                self.create_agent(Draft {
                     extra: Arc::clone(extra),
-                    ..draft
-                });
+                    ..record
+                })?;
             }
             Op::AddMessage {
                 agent,
@@ -189,8 +86,13 @@ impl<'a> Plan<'a> {
             } => {
                 self.ensure_agent(agent);
                 let record = draft(EventKind::MessageAdded, *form, agent, payload);
-                let extra = Arc::clone(extra);
-                self.add_message(*id, Draft { extra, ..record })?;
+                self.add_message(
+                    *id,
+                    Draft {
+                        extra: Arc::clone(extra),
+                        ..record
+                    },
+                )?;
             }
             Op::UpdateMessage {
                 agent,
@@ -209,46 +111,57 @@ impl<'a> Plan<'a> {
             }
             Op::RedactMessage { agent, id, payload } => {
                 self.require_message(agent, *id)?;
-                self.push(
-                    EventKind::MessageRedacted,
-                    Form::Plain,
-                    agent,
-                    *id,
-                    payload.clone(),
-                );
+                let record = draft(EventKind::MessageRedacted, Form::Plain, agent, payload);
+                self.emit(Draft {
+                    message_id: *id,
+                    ..record
+                });
             }
             Op::SyncAgent { agent, sync } => {
                 self.ensure_agent(agent);
-                let record = self.state.agent(agent).and_then(|a| a.record()).cloned();
+                let record = self.state.agent(agent).and_then(Agent::record).cloned();
                 self.sync(EventKind::AgentSynced, agent, record, sync)?;
             }
             Op::SyncMultiAgent { id, sync } => {
                 self.ensure_session();
                 match self.state.multi_agent(id).cloned() {
-                    Some(record) => {
-                        self.sync(EventKind::MultiAgentSynced, id, Some(record), sync)?
-                    }
                     None => self.create_multi_agent(id, sync),
+                    known => self.sync(EventKind::MultiAgentSynced, id, known, sync)?,
                 }
             }
             Op::RepairHistory { agent, edits } => {
                 self.require_agent(agent)?;
-                self.push(
-                    EventKind::HistoryRepaired,
-                    Form::Plain,
-                    agent,
-                    0,
-                    edits.clone(),
-                );
+                self.emit(draft(EventKind::HistoryRepaired, Form::Plain, agent, edits));
             }
         }
+        Ok(())
+    }
+
+    fn create_session(&mut self, record: Draft) -> Result<()> {
+        if self.state.version() > Version::ZERO {
+            return Err(Error::AlreadyExists(format!(
+                "session {:?}",
+                self.session_id
+            )));
+        }
+        self.emit(record);
+        Ok(())
+    }
+
+    fn create_agent(&mut self, record: Draft) -> Result<()> {
+        self.ensure_session();
+        let known = self.state.agent(&record.subject);
+        if known.is_some_and(|agent| agent.record().is_some()) {
+            return Err(Error::AlreadyExists(format!("agent {:?}", record.subject)));
+        }
+        self.emit(record);
         Ok(())
     }
 
     fn add_message(&mut self, id: Option<u64>, record: Draft) -> Result<()> {
         let agent = &record.subject;
         let known = self.state.agent(agent);
-        let next = known.map_or(0, crate::state::Agent::next_message_id);
+        let next = known.map_or(0, Agent::next_message_id);
         let id = id.unwrap_or(next);
         if known.is_some_and(|a| a.has_message(id)) {
             return Err(Error::AlreadyExists(format!(
@@ -278,7 +191,7 @@ impl<'a> Plan<'a> {
             } else {
                 *form
             };
-            self.push(EventKind::MultiAgentCreated, form, id, 0, object.clone());
+            self.emit(draft(EventKind::MultiAgentCreated, form, id, object));
         }
     }
 
@@ -309,7 +222,7 @@ impl<'a> Plan<'a> {
         };
         if form != Form::Plain {
             if new != old || record.is_incomplete() {
-                self.push(kind, form, subject, 0, new);
+                self.emit(draft(kind, form, subject, &new));
             }
             return Ok(());
         }
@@ -318,13 +231,13 @@ impl<'a> Plan<'a> {
         };
         let applies = patch::apply(&old, &[&change]).is_ok_and(|text| text == new);
         if applies && !record.is_outgrown_by(change.len()) && !record.is_incomplete() {
-            self.push(kind, Form::Plain, subject, 0, change);
+            self.emit(draft(kind, Form::Plain, subject, &change));
         } else {
             let new = match kind {
                 EventKind::AgentSynced => touched(&new, self.time_us)?,
                 _ => new,
             };
-            self.push(kind, Form::Record, subject, 0, new);
+            self.emit(draft(kind, Form::Record, subject, &new));
         }
         Ok(())
     }
@@ -332,13 +245,12 @@ impl<'a> Plan<'a> {
     fn ensure_session(&mut self) {
         if self.state.session_id().is_none() && self.state.lost().is_empty() {
             let payload = session_record(self.session_id, self.time_us);
-            self.push(
+            self.emit(draft(
                 EventKind::SessionCreated,
                 Form::Record,
                 self.session_id,
-                0,
-                payload,
-            );
+                &payload,
+            ));
         }
     }
 
@@ -346,11 +258,16 @@ impl<'a> Plan<'a> {
         self.ensure_session();
         if self.state.agent(agent).is_none_or(|a| a.record().is_none()) {
             let payload = agent_record(agent, self.time_us);
-            self.push(EventKind::AgentCreated, Form::Record, agent, 0, payload);
+            self.emit(draft(
+                EventKind::AgentCreated,
+                Form::Record,
+                agent,
+                &payload,
+            ));
         }
     }
 
-    fn require_agent(&self, agent: &str) -> Result<&crate::state::Agent> {
+    fn require_agent(&self, agent: &str) -> Result<&Agent> {
         let missing =
             || Error::NotFound(format!("agent {agent:?} of session {:?}", self.session_id));
         self.state.agent(agent).ok_or_else(missing)
@@ -364,15 +281,6 @@ impl<'a> Plan<'a> {
         Err(Error::NotFound(format!(
             "message {id} of agent {agent:?} of session {session:?}"
         )))
-    }
-
-    fn push(&mut self, kind: EventKind, form: Form, subject: &Arc<str>, id: u64, payload: String) {
-        let draft = draft(kind, form, subject, "");
-        self.emit(Draft {
-            message_id: id,
-            payload,
-            ..draft
-        });
     }
 
     /// Adds the event, and applies it to the state that follows along.
@@ -419,83 +327,4 @@ fn redacted_flag(record: &str) -> u8 {
     } else {
         0
     }
-}
-
-/// The record of a session that begins now.
-pub(crate) fn session_record(id: &str, time_us: u64) -> String {
-    let mut record = String::from("{\"session_id\":");
-    write_string(id, &mut record);
-    record.push_str(",\"session_type\":\"AGENT\"");
-    push_timestamps(&mut record, time_us);
-    record
-}
-
-/// The record of an agent that begins now.
-pub(crate) fn agent_record(id: &str, time_us: u64) -> String {
-    let mut record = String::from("{\"agent_id\":");
-    write_string(id, &mut record);
-    record.push_str(",\"state\":{},\"conversation_manager_state\":{},\"_internal_state\":{}");
-    push_timestamps(&mut record, time_us);
-    record
-}
-
-fn push_timestamps(record: &mut String, time_us: u64) {
-    let now = iso(time_us);
-    record.push_str(&format!(
-        ",\"created_at\":\"{now}\",\"updated_at\":\"{now}\"}}"
-    ));
-}
-
-/// The record with these members set, each in its place; new ones stand before the timestamps.
-fn with_members(record: &str, parts: &[(&'static str, String)]) -> Result<String> {
-    let json = Json::parse(record).map_err(|source| Error::InvalidJson {
-        what: "the record".to_owned(),
-        source,
-    })?;
-    let mut missing: Vec<_> = parts
-        .iter()
-        .filter(|(name, _)| json.get(name).is_none())
-        .collect();
-    let mut out = String::from("{");
-    let mut put = |key: &str, value: &str| {
-        out.push_str(if out.len() > 1 { "," } else { "" });
-        out.push_str(key);
-        out.push(':');
-        out.push_str(value);
-    };
-    for (key, value) in json.members() {
-        if key.is("created_at") {
-            for (name, value) in missing.drain(..) {
-                put(&format!("\"{name}\""), value);
-            }
-        }
-        let part = parts.iter().find(|(name, _)| key.is(name));
-        put(key.text(), part.map_or(value.text(), |(_, text)| text));
-    }
-    for (name, value) in missing {
-        put(&format!("\"{name}\""), value);
-    }
-    out.push('}');
-    minified(&out)
-}
-
-/// The record with `updated_at` set to now, as a change of it would have it.
-fn touched(record: &str, time_us: u64) -> Result<String> {
-    let mut now = String::new();
-    write_string(&iso(time_us), &mut now);
-    let has = Json::parse(record).is_ok_and(|json| json.get("updated_at").is_some());
-    if has {
-        with_members(record, &[("updated_at", now)])
-    } else {
-        Ok(record.to_owned())
-    }
-}
-
-fn minified(text: &str) -> Result<String> {
-    Json::parse(text)
-        .map(Json::minified)
-        .map_err(|source| Error::InvalidJson {
-            what: "the record".to_owned(),
-            source,
-        })
 }

@@ -121,7 +121,9 @@ impl Message {
         let mut out = String::with_capacity(self.payload.len() + 160);
         out.push_str("{\"message\":");
         out.push_str(&self.payload);
-        out.push_str(&format!(",\"message_id\":{},\"redact_message\":", self.id));
+        out.push_str(",\"message_id\":");
+        out.push_str(&self.id.to_string());
+        out.push_str(",\"redact_message\":");
         out.push_str(self.redaction_text().unwrap_or("null"));
         out.push_str(",\"created_at\":");
         write_string(&created, &mut out);

@@ -184,7 +184,7 @@ impl State {
             }
             EventKind::SessionUpdated => self.session = Some(document()),
             EventKind::AgentCreated => {
-                self.agent_mut(event.subject).record = Some(Arc::new(document()))
+                self.agent_mut(event.subject).record = Some(Arc::new(document()));
             }
             EventKind::AgentSynced => {
                 let record = &mut self.agent_mut(event.subject).record;
@@ -282,7 +282,7 @@ fn sync(record: &mut Option<Arc<Document>>, event: &Event<'_>) {
                 event.payload,
                 event.form,
                 event.time_us,
-            )))
+            )));
         }
     }
 }

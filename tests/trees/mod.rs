@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The fixtures, unpacked with their empty directories.
-pub struct Fixtures {
+pub(crate) struct Fixtures {
     dir: tempfile::TempDir,
 }
 
 /// Unpacks the sessions that the real package made.
-pub fn fixtures() -> Fixtures {
+pub(crate) fn fixtures() -> Fixtures {
     let dir = tempfile::tempdir().unwrap();
     let archive = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -29,7 +29,7 @@ pub fn fixtures() -> Fixtures {
 
 impl Fixtures {
     /// Name and storage directory of each.
-    pub fn stores(&self) -> Vec<(String, PathBuf)> {
+    pub(crate) fn stores(&self) -> Vec<(String, PathBuf)> {
         let entries = std::fs::read_dir(self.dir.path())
             .unwrap()
             .map(Result::unwrap);
@@ -41,18 +41,18 @@ impl Fixtures {
     }
 
     /// One of them.
-    pub fn store(&self, name: &str) -> PathBuf {
+    pub(crate) fn store(&self, name: &str) -> PathBuf {
         self.dir.path().join(name).join("store")
     }
 }
 
 /// A directory tree: relative path to bytes, or to `None` for a directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tree(pub BTreeMap<PathBuf, Option<Vec<u8>>>);
+pub(crate) struct Tree(pub BTreeMap<PathBuf, Option<Vec<u8>>>);
 
 impl Tree {
     /// Reads a tree.
-    pub fn read(root: &Path) -> Self {
+    pub(crate) fn read(root: &Path) -> Self {
         let mut tree = Self::default();
         tree.add(root, root);
         tree
@@ -72,12 +72,12 @@ impl Tree {
     }
 
     /// Adds a file.
-    pub fn file(&mut self, path: &str, text: &str) {
+    pub(crate) fn file(&mut self, path: &str, text: &str) {
         self.0.insert(path.into(), Some(text.as_bytes().to_vec()));
     }
 
     /// Writes the tree.
-    pub fn write(&self, root: &Path) {
+    pub(crate) fn write(&self, root: &Path) {
         for (path, bytes) in &self.0 {
             let path = root.join(path);
             match bytes {

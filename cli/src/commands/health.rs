@@ -29,9 +29,9 @@ pub(crate) fn verify(args: &Args, which: &Which) -> Result<u8, Failure> {
             status = DIFFERS;
         }
         if args.json {
-            json_line(&verify_json(&report))?
+            json_line(&verify_json(&report))?;
         } else {
-            verify_text(&report)?
+            verify_text(&report)?;
         }
     }
     Ok(status)
@@ -57,9 +57,9 @@ pub(crate) fn repair(
             status = DIFFERS;
         }
         if args.json {
-            json_line(&repair_json(&report))?
+            json_line(&repair_json(&report))?;
         } else {
-            repair_text(&report, dry_run)?
+            repair_text(&report, dry_run)?;
         }
     }
     Ok(status)

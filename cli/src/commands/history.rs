@@ -40,7 +40,10 @@ pub(crate) fn repair(
             .raw("edits", edits.as_deref().unwrap_or("[]"))
             .list(
                 "unmendable",
-                repair.unmendable.iter().map(|fault| fault.to_json()),
+                repair
+                    .unmendable
+                    .iter()
+                    .map(sessionlog::history::Fault::to_json),
             );
         json_line(&answer.finish())?;
         return Ok(status);

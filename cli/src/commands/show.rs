@@ -16,9 +16,9 @@ pub(crate) fn run(args: &Args, show: &Show) -> Result<u8, Failure> {
     if show.effective {
         for text in view.effective(&show.agent)? {
             if args.json {
-                json_line(&text)?
+                json_line(&text)?;
             } else {
-                print(None, &text, "")?
+                print(None, &text, "")?;
             }
         }
         return Ok(0);

@@ -32,9 +32,9 @@ pub(crate) fn run(from: Option<&Path>, keep: Option<&Path>) -> Result<u8, Failur
         dir,
     };
     let session = tour.begin(from)?;
-    tour.conversation(&session)?;
-    tour.redaction(&session)?;
-    tour.state(&session)?;
+    Tour::conversation(&session)?;
+    Tour::redaction(&session)?;
+    Tour::state(&session)?;
     tour.time_travel(&session)?;
     tour.second_writer(&session)?;
     session.close()?;
@@ -62,37 +62,34 @@ impl Tour {
             "{FAINT}the store: {}{FAINT:#}",
             self.store.path().display()
         ))?;
-        match from {
-            Some(from) => {
-                step(1, "Import a session of the standard layout")?;
-                let sessions = find_sessions(from)?;
-                let first = &sessions[0];
-                let mut source = first.clone();
-                source.session_id = SESSION.to_owned();
-                let report = import(&self.store, &source, &ImportOptions::default(), &mut |_| {})?;
+        if let Some(from) = from {
+            step(1, "Import a session of the standard layout")?;
+            let sessions = find_sessions(from)?;
+            let first = &sessions[0];
+            let mut source = first.clone();
+            SESSION.clone_into(&mut source.session_id);
+            let report = import(&self.store, &source, &ImportOptions::default(), &mut |_| {})?;
+            say(format_args!(
+                "{} came in as session {NAME}{SESSION}{NAME:#}: {} messages, version {}",
+                one_line(&first.path.display().to_string()),
+                report.messages,
+                report.version
+            ))?;
+            for skipped in &report.skipped {
                 say(format_args!(
-                    "{} came in as session {NAME}{SESSION}{NAME:#}: {} messages, version {}",
-                    one_line(&first.path.display().to_string()),
-                    report.messages,
-                    report.version
+                    "skipped {}: {}",
+                    skipped.path.display(),
+                    one_line(&skipped.error)
                 ))?;
-                for skipped in &report.skipped {
-                    say(format_args!(
-                        "skipped {}: {}",
-                        skipped.path.display(),
-                        one_line(&skipped.error)
-                    ))?;
-                }
             }
-            None => {
-                step(1, "Create a session")?;
-                say("it is a directory of its own; it appears with its first message")?;
-            }
+        } else {
+            step(1, "Create a session")?;
+            say("it is a directory of its own; it appears with its first message")?;
         }
         Ok(self.store.session(SESSION)?)
     }
 
-    fn conversation(&self, session: &Session) -> Result<(), Failure> {
+    fn conversation(session: &Session) -> Result<(), Failure> {
         step(
             2,
             "Append a conversation with tools; each message is on disk before the next line is printed",
@@ -121,7 +118,7 @@ impl Tour {
         ))
     }
 
-    fn redaction(&self, session: &Session) -> Result<(), Failure> {
+    fn redaction(session: &Session) -> Result<(), Failure> {
         step(3, "Redact a message that should not have been said")?;
         let secret = session.read()?.messages(AGENT)?.last(2).next();
         let id = secret
@@ -140,7 +137,7 @@ impl Tour {
         ))
     }
 
-    fn state(&self, session: &Session) -> Result<(), Failure> {
+    fn state(session: &Session) -> Result<(), Failure> {
         step(4, "Sync the agent's state; only what changed is written")?;
         for state in [
             r#"{"city":"Lyon","turn":1}"#,
@@ -277,10 +274,12 @@ impl Tour {
         line(format_args!(
             "\n{GOOD}Done.{GOOD:#} Three commands to try next:"
         ))?;
-        let program = if std::env::var_os("CARGO").is_some() {
+        let typed = std::env::args().next().unwrap_or_default();
+        let by_cargo = std::env::var_os("CARGO").is_some();
+        let program = if by_cargo {
             "cargo run --release --"
         } else {
-            "sessionlog"
+            &typed
         };
         let store = keep.map_or_else(
             || "./my-store".to_owned(),

@@ -1,0 +1,154 @@
+//! What of a damaged segment goes into the new one.
+
+use std::sync::Arc;
+
+use crate::format::{FRAME_HEADER_LEN, FrameHeader, Kind, SEGMENT_HEADER_LEN, SegmentHeader, crc};
+use crate::storage::read_full_at;
+use crate::{Error, Result, Version};
+
+use super::copy::CopySpot;
+use super::correct::{correct_bit, correct_frame};
+use super::repair::Job;
+use super::salvage::{Spot, salvage};
+use super::scan::{Expect, Window};
+use super::segment::SegmentFile;
+
+/// Frames of the new segment, in order.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) header: FrameHeader,
+    pub(super) next_version: u64,
+    pub(super) source: Source,
+}
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Here { offset: u64, displaced: bool },
+    Corrected(Vec<u8>),
+    Copy(CopySpot),
+}
+
+impl Job<'_> {
+    /// The frames of a damaged segment, flipped bits corrected.
+    pub(super) fn salvaged(
+        &mut self,
+        old: &SegmentFile,
+        next_base: Option<u64>,
+    ) -> Result<Vec<Piece>> {
+        let salt = Some(self.scanned.salt);
+        let expect = Expect {
+            salt,
+            version: old.base,
+            link: None,
+            epoch: 0,
+        };
+        let mut window = Window::new(Arc::clone(&old.file), old.len);
+        let from = SEGMENT_HEADER_LEN as u64;
+        let io = |e| Error::io("read", &old.path)(e);
+        let found = salvage(&mut window, from, expect, next_base).map_err(io)?;
+        let mut pieces = Vec::new();
+        let torn = self
+            .scanned
+            .torn
+            .as_ref()
+            .filter(|(damage, _)| damage.segment == old.path);
+        let cut = torn.map_or(u64::MAX, |(_, torn)| torn.offset);
+        for spot in found.spots.iter().filter(|spot| spot.offset < cut) {
+            if matches!(
+                spot.header.kind,
+                Kind::Events | Kind::Mark | Kind::Skippable(_)
+            ) {
+                pieces.push(Piece::here(spot));
+            }
+        }
+        for region in found.regions.iter().filter(|region| region.offset < cut) {
+            let (mut offset, mut version) = (region.offset, region.missing_from);
+            let end = region.offset + region.length;
+            // A region may hold several frames with a flipped bit each.
+            while offset + (FRAME_HEADER_LEN as u64) < end {
+                let bytes = window.get(offset, (end - offset) as usize).map_err(io)?;
+                let expect = Expect { version, ..expect };
+                let Some(frame) = correct_frame(bytes, offset, expect) else {
+                    break;
+                };
+                let Ok(header) = FrameHeader::decode(&frame) else {
+                    break;
+                };
+                let Some(last) = header.last_version() else {
+                    break;
+                };
+                (offset, version) = (offset + header.frame_len(), last + 1);
+                if matches!(header.kind, Kind::Events | Kind::Mark) {
+                    let events = header.first_version..last + 1;
+                    self.done.corrected.extend(events.map(Version));
+                    self.done.recovered += u64::from(header.event_count);
+                    let source = Source::Corrected(frame);
+                    pieces.push(Piece {
+                        header,
+                        next_version: last + 1,
+                        source,
+                    });
+                }
+            }
+        }
+        // A frame without events has the version that comes next, so it sorts before that commit.
+        pieces.sort_by_key(|p| (p.header.first_version, p.header.event_count > 0));
+        Ok(pieces)
+    }
+
+    /// Adds commits of the copy where versions are missing.
+    pub(super) fn fill(&mut self, pieces: &mut Vec<Piece>, base: u64, next_base: Option<u64>) {
+        let Some(copy) = &self.copy else { return };
+        let (mut version, mut found) = (base, Vec::new());
+        let until = next_base.unwrap_or(u64::MAX);
+        for (first, next) in pieces
+            .iter()
+            .map(|p| (p.header.first_version, p.next_version))
+            .chain([(until, until)])
+        {
+            if first > version {
+                found.extend(copy.within(version, first).copied());
+            }
+            version = version.max(next);
+        }
+        for spot in found {
+            self.done.recovered += u64::from(spot.header.event_count);
+            let (header, next_version) = (spot.header, spot.next_version);
+            pieces.push(Piece {
+                header,
+                next_version,
+                source: Source::Copy(spot),
+            });
+        }
+        pieces.sort_by_key(|p| (p.header.first_version, p.header.event_count > 0));
+    }
+}
+
+/// The header of a segment with a single flipped bit in it.
+pub(super) fn corrected_header(old: &SegmentFile) -> Option<SegmentHeader> {
+    let mut bytes = [0; SEGMENT_HEADER_LEN];
+    read_full_at(&*old.file, &mut bytes, 0).ok()?;
+    let (body, stored) = bytes.split_at_mut(SEGMENT_HEADER_LEN - 4);
+    let wanted = u32::from_le_bytes(stored.try_into().ok()?);
+    if !correct_bit(body, wanted) {
+        // The flipped bit may be the checksum's own.
+        (crc(body) ^ wanted).is_power_of_two().then_some(())?;
+        let fresh = crc(body);
+        stored.copy_from_slice(&fresh.to_le_bytes());
+    }
+    SegmentHeader::decode(&bytes).ok()
+}
+
+impl Piece {
+    fn here(spot: &Spot) -> Self {
+        let source = Source::Here {
+            offset: spot.offset,
+            displaced: spot.displaced,
+        };
+        Self {
+            header: spot.header,
+            next_version: spot.after.version,
+            source,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! How a store is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Result;
+use crate::environment::{Environment, SystemEnvironment};
+use crate::log::WriterOptions;
+use crate::session::Durability;
+use crate::storage::{FileStorage, Storage};
+
+use super::Store;
+use super::inner::Inner;
+
+/// The default size at which a segment is sealed and a new one begun, in bytes.
+const SEGMENT_LEN: u64 = 16 << 20;
+/// The default length of a log that is opened from a snapshot, in bytes.
+const SNAPSHOT_AFTER: u64 = 32 << 20;
+
+/// How a store is opened: see [`Store::options`].
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    storage: Arc<dyn Storage>,
+    environment: Arc<dyn Environment>,
+    durability: Durability,
+    lock_wait: Duration,
+    segment_len: u64,
+    snapshot_after: u64,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            storage: Arc::new(FileStorage),
+            environment: Arc::new(SystemEnvironment),
+            durability: Durability::Sync,
+            lock_wait: Duration::ZERO,
+            segment_len: SEGMENT_LEN,
+            snapshot_after: SNAPSHOT_AFTER,
+        }
+    }
+}
+
+impl StoreOptions {
+    /// When an append is acknowledged, unless it says otherwise. Default: [`Durability::Sync`].
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// How long to wait for a session that another writer holds. Default: not at all.
+    #[must_use]
+    pub fn lock_wait(mut self, wait: Duration) -> Self {
+        self.lock_wait = wait;
+        self
+    }
+
+    /// The size at which a segment is sealed and a new one begun, in bytes: from 4 KiB to 1 GiB, default 16 MiB.
+    #[must_use]
+    pub fn segment_len(mut self, bytes: u64) -> Self {
+        self.segment_len = bytes.clamp(4 << 10, 1 << 30);
+        self
+    }
+
+    /// How long a log must be to be opened for writing from a snapshot, in bytes of sealed segments. Default:
+    /// 32 MiB.
+    ///
+    /// A shorter log is read and checked as a whole, so damage anywhere in it is found when it is opened. Of a
+    /// longer one, what is before the snapshot is not read: readers and [`Store::verify`] find damage there.
+    #[must_use]
+    pub fn snapshot_after(mut self, bytes: u64) -> Self {
+        self.snapshot_after = bytes;
+        self
+    }
+
+    /// Another storage than files.
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = storage;
+        self
+    }
+
+    /// Another clock and source of random bytes than the system's.
+    #[must_use]
+    pub fn environment(mut self, environment: Arc<dyn Environment>) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// Opens the store at `path`. A directory that does not exist yet is created at the first append.
+    ///
+    /// Errors: [`Error::InvalidInput`] if `path` is not a directory, [`Error::UnsupportedVersion`] if a newer
+    /// program made the store.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
+        let root = path.as_ref().to_path_buf();
+        let inner = Inner {
+            storage: self.storage,
+            environment: self.environment,
+            root,
+            durability: self.durability,
+            lock_wait: self.lock_wait,
+            writer: WriterOptions {
+                segment_len: self.segment_len,
+            },
+            snapshot_after: self.snapshot_after,
+        };
+        inner.check()?;
+        Ok(Store {
+            inner: Arc::new(inner),
+        })
+    }
+}

@@ -122,7 +122,7 @@ impl Copy {
         };
         let mut window = Window::new(Arc::clone(&segment.file), segment.len);
         let from = crate::format::SEGMENT_HEADER_LEN as u64;
-        let found = salvage(&mut window, from, expect, next_base);
+        let found = salvage(&mut window, from, expect, next_base, None);
         let found = found.map_err(Error::io("read", &segment.path))?;
         for spot in found.spots.iter().filter(|s| s.header.kind == Kind::Events) {
             let (first, next_version) = (spot.header.first_version, spot.after.version);

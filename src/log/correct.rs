@@ -30,7 +30,7 @@ pub(crate) fn correct_bit(bytes: &mut [u8], stored: u32) -> bool {
 }
 
 /// Tries to make `bytes`, which begin where a frame should, that frame by flipping one bit. `expect` is what
-/// must be there. Returns the corrected frame.
+/// must be there. Returns the corrected frame; its ends and single payloads may still be bad.
 pub(crate) fn correct_frame(bytes: &[u8], offset: u64, expect: Expect) -> Option<Vec<u8>> {
     let mut head = bytes.get(..FRAME_HEADER_LEN)?.to_vec();
     let mut changed = false;
@@ -49,9 +49,11 @@ pub(crate) fn correct_frame(bytes: &[u8], offset: u64, expect: Expect) -> Option
     if !changed && crc(meta) != header.meta_crc {
         changed = correct_bit(meta, header.meta_crc);
     }
-    changed.then_some(())?;
-    Frame::decode(header, &frame).ok()?;
-    Some(frame)
+    let decoded = Frame::decode(header, &frame).ok()?;
+    // Padding and trailer are made anew when the frame is written; nothing hangs on them.
+    let whole = decoded.entries().all(|entry| entry.is_whole());
+    changed |= whole && decoded.check_ends(&frame).is_err();
+    changed.then_some(frame)
 }
 
 /// Corrects a frame header, or its stored checksum.

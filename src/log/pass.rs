@@ -125,7 +125,8 @@ impl Pass {
             let open = next.is_none_or(|next| next_is_last && is_frameless(next));
             let next_base = next.map(|next| next.base);
             let from = scan.offset;
-            let found = salvage(&mut scan.window, from, self.expect, next_base);
+            let durable = open.then_some(self.out.durable);
+            let found = salvage(&mut scan.window, from, self.expect, next_base, durable);
             let found = found.map_err(Error::io("read", &segment.path))?;
             self.out.durable = self
                 .out

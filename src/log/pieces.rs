@@ -44,8 +44,11 @@ impl Job<'_> {
         };
         let mut window = Window::new(Arc::clone(&old.file), old.len);
         let from = SEGMENT_HEADER_LEN as u64;
+        let last = self.scanned.segments.last();
+        let open = next_base.is_none() && last.is_none_or(|end| !end.sealed);
+        let durable = open.then_some(self.scanned.durable);
         let io = |e| Error::io("read", &old.path)(e);
-        let found = salvage(&mut window, from, expect, next_base).map_err(io)?;
+        let found = salvage(&mut window, from, expect, next_base, durable).map_err(io)?;
         let mut pieces = Vec::new();
         let torn = self
             .scanned

@@ -26,6 +26,8 @@ pub(crate) struct Spot {
     pub(crate) displaced: bool,
     /// Whether padding and trailer are good.
     pub(crate) ends_good: bool,
+    /// Whether every payload is good, or was given up.
+    pub(crate) payloads_good: bool,
 }
 
 impl Spot {
@@ -63,13 +65,24 @@ pub(crate) struct Salvaged {
 
 /// Salvages `window` from `from` on, where `expect` is what should have come there. `next_base` is the base
 /// version of the next segment, if there is one.
+///
+/// `durable` is the watermark so far if a crash may have torn the segment's tail: there, a frame above the
+/// watermark is taken only whole, because a torn write can leave any part of it.
 pub(crate) fn salvage(
     window: &mut Window,
     from: u64,
     expect: Expect,
     next_base: Option<u64>,
+    durable: Option<u64>,
 ) -> io::Result<Salvaged> {
-    let found = find_frames(window, from, expect.salt)?;
+    let mut found = find_frames(window, from, expect.salt)?;
+    if let Some(durable) = durable {
+        let watermark = found.durable.max(durable);
+        found.spots.retain(|spot| {
+            let vouched = spot.header.event_count > 0 && spot.after.version <= watermark + 1;
+            vouched || (spot.ends_good && spot.payloads_good)
+        });
+    }
     let below = next_base.unwrap_or(u64::MAX);
     let mut spots = in_place(&found.spots, expect, below);
     let lines = spots.clone();
@@ -114,9 +127,15 @@ fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<
         found.hint = found.hint.max(header.last_version());
         let len = header.frame_len();
         let bytes = window.get(offset, len as usize)?;
-        let decoded = Frame::decode(header, bytes)
-            .and_then(|frame| Ok((After::frame(&frame)?, frame.check_ends(bytes).is_ok())));
-        let Ok((after, ends_good)) = decoded else {
+        let decoded = Frame::decode(header, bytes).and_then(|frame| {
+            let payloads_good = frame.entries().all(|e| e.is_whole() || e.is_given_up());
+            Ok((
+                After::frame(&frame)?,
+                frame.check_ends(bytes).is_ok(),
+                payloads_good,
+            ))
+        });
+        let Ok((after, ends_good, payloads_good)) = decoded else {
             offset += 1;
             continue;
         };
@@ -127,6 +146,7 @@ fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<
             after,
             displaced,
             ends_good,
+            payloads_good,
         });
         offset += len;
     }

@@ -23,7 +23,7 @@ pub enum Policy {
     PageCache,
     /// Each sector keeps any subset of the writes to it.
     AnySubset,
-    /// As `AnySubset`; besides, the bytes of a sector that unsynced writes cover may be garbage. The other
+    /// As `AnySubset`; besides, the bytes of a sector that unsynced writes change may be garbage. The other
     /// bytes of that sector stay: overwriting is assumed to be power-safe.
     Trashed,
 }
@@ -214,8 +214,13 @@ fn survivor_of_sector(
         .peekable();
     if policy == Policy::Trashed && covered.peek().is_some() {
         let garbage = choice.choose("garbage", 4);
-        for (range, _) in covered {
-            for at in range {
+        let durable = read_sector(&inode.durable, sector);
+        for (range, written) in covered {
+            // A write of the bytes that are there damages nothing: power-safe overwrite.
+            let changed = range
+                .zip(written)
+                .filter(|(at, byte)| durable[*at] != **byte);
+            for (at, _) in changed {
                 bytes[at] = match garbage {
                     0 => bytes[at],
                     1 => mix(sector * SECTOR + at as u64) as u8,

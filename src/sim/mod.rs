@@ -58,6 +58,7 @@ mod crash;
 mod disk;
 mod fault;
 mod file;
+pub mod harness;
 mod inode;
 mod names;
 mod rest;

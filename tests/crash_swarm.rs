@@ -1,0 +1,25 @@
+//! Power cuts at random moments of random histories lose nothing that was acknowledged.
+
+use sessionlog::sim::harness::{Summary, run};
+
+/// Seeds that failed once; each tells a story.
+const REGRESSIONS: [u64; 0] = [];
+
+#[test]
+fn no_power_cut_loses_an_acknowledged_event_or_invents_one() {
+    let seeds: u64 = std::env::var("SESSIONLOG_SEEDS").map_or(60, |n| n.parse().unwrap());
+    let mut all = Summary::default();
+    for seed in REGRESSIONS.into_iter().chain(0..seeds) {
+        let summary = run(seed, 8).unwrap_or_else(|e| panic!("{e}"));
+        all.power_cuts += summary.power_cuts;
+        all.torn += summary.torn;
+        all.suspect += summary.suspect;
+        all.in_recovery += summary.in_recovery;
+    }
+    println!("{all:?}");
+    // The rare paths must be hit, or the swarm proves little.
+    assert!(
+        all.torn > 0 && all.suspect > 0 && all.in_recovery > 0,
+        "{all:?}"
+    );
+}

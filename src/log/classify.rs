@@ -9,8 +9,8 @@ pub(crate) struct Evidence {
     pub(crate) durable: bool,
     /// The segment is sealed, or not the last one.
     pub(crate) closed: bool,
-    /// The region is zero, has an all-zero part of a 512-byte sector, runs past the end of the file, or is
-    /// shorter than a frame header.
+    /// The region has an all-zero part of a 512-byte sector or 64 zero bytes in a row, holds a frame that runs
+    /// past the end of the file, or is shorter than a frame header.
     pub(crate) looks_torn: bool,
 }
 

@@ -48,7 +48,8 @@ pub(crate) struct Region {
     /// Whether the region reaches the end of the file, so that it is not known how much is lost.
     pub(crate) at_end: bool,
     pub(crate) fault: Fault,
-    /// It is zero, has an all-zero part of a sector, runs past the end, or is shorter than a frame header.
+    /// It has a hole (see [`has_hole`]), a frame in it runs past the end of the file, or it is shorter than a
+    /// frame header.
     pub(crate) looks_torn: bool,
 }
 
@@ -102,6 +103,8 @@ struct Found {
     /// The greatest last version of any good header, with or without a good body.
     hint: Option<u64>,
     durable: u64,
+    /// Where frames begin that run past the end of the file.
+    past_end: Vec<u64>,
 }
 
 fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<Found> {
@@ -126,6 +129,9 @@ fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<
         found.durable = found.durable.max(header.durable_version);
         found.hint = found.hint.max(header.last_version());
         let len = header.frame_len();
+        if offset + len > end {
+            found.past_end.push(offset);
+        }
         let bytes = window.get(offset, len as usize)?;
         let decoded = Frame::decode(header, bytes).and_then(|frame| {
             let payloads_good = frame.entries().all(|e| e.is_whole() || e.is_given_up());
@@ -209,14 +215,13 @@ fn regions(
         let first = spot.header.first_version;
         if spot.offset > at || first > version {
             let lost = missing(spots, version, first);
-            regions.push(region(
-                window,
-                at..spot.offset,
-                version,
+            let (range, missing_from) = (at..spot.offset, version);
+            let found = Missing {
+                missing_from,
                 lost,
-                false,
-                expect,
-            )?);
+                at_end: false,
+            };
+            regions.push(region(window, range, found, expect)?);
         }
         (at, version) = (spot.end(), spot.after.version);
     }
@@ -229,7 +234,14 @@ fn regions(
     let lost = missing(spots, version, lost_until);
     if !window.is_zero(at, end)? || next_base.is_some_and(|base| base > version) {
         let at_end = next_base.is_none();
-        regions.push(region(window, at..end, version, lost, at_end, expect)?);
+        let missing = Missing {
+            missing_from: version,
+            lost,
+            at_end,
+        };
+        let mut last = region(window, at..end, missing, expect)?;
+        last.looks_torn |= found.past_end.iter().any(|offset| *offset >= at);
+        regions.push(last);
     }
     Ok(regions)
 }
@@ -252,25 +264,33 @@ fn missing(spots: &[Spot], from: u64, until: u64) -> Vec<(u64, u64)> {
     lost
 }
 
-fn region(
-    window: &mut Window,
-    range: std::ops::Range<u64>,
+/// What a region misses.
+struct Missing {
     missing_from: u64,
     lost: Vec<(u64, u64)>,
     at_end: bool,
+}
+
+fn region(
+    window: &mut Window,
+    range: std::ops::Range<u64>,
+    missing: Missing,
     expect: Expect,
 ) -> io::Result<Region> {
+    let Missing {
+        missing_from,
+        lost,
+        at_end,
+    } = missing;
     let (offset, length) = (range.start, range.end - range.start);
     let expect = Expect {
         version: missing_from,
         link: None,
         ..expect
     };
-    let mut past_end = false;
     let decoded = FrameHeader::decode(window.get(offset, FRAME_HEADER_LEN)?);
     let fault = match decoded.and_then(|header| expect.check(&header, offset).map(|()| header)) {
         Ok(header) => {
-            past_end = offset + header.frame_len() > window.len();
             let bytes = window.get(offset, header.frame_len() as usize)?;
             super::scan::whole_frame(header, bytes)
                 .err()
@@ -278,9 +298,7 @@ fn region(
         }
         Err(fault) => fault,
     };
-    let looks_torn = past_end
-        || length < FRAME_HEADER_LEN as u64
-        || has_zero_sector(window, offset, offset + length)?;
+    let looks_torn = length < FRAME_HEADER_LEN as u64 || has_hole(window, offset, offset + length)?;
     Ok(Region {
         offset,
         length,
@@ -292,13 +310,21 @@ fn region(
     })
 }
 
-/// Whether any 512-byte sector's part of the range is all zero.
-fn has_zero_sector(window: &mut Window, from: u64, to: u64) -> io::Result<bool> {
-    let mut at = from;
+/// Whether a write is missing in the range: the part of a 512-byte sector is all zero, or as many bytes in a row
+/// as a frame header has, which no frame has inside.
+fn has_hole(window: &mut Window, from: u64, to: u64) -> io::Result<bool> {
+    let (mut at, mut zeros) = (from, 0);
     while at < to {
         let end = ((at / SECTOR + 1) * SECTOR).min(to);
-        if window.is_zero(at, end)? {
+        let bytes = window.get(at, (end - at) as usize)?;
+        if bytes.iter().all(|byte| *byte == 0) {
             return Ok(true);
+        }
+        for byte in bytes {
+            zeros = if *byte == 0 { zeros + 1 } else { 0 };
+            if zeros >= FRAME_HEADER_LEN {
+                return Ok(true);
+            }
         }
         at = end;
     }

@@ -37,6 +37,7 @@ impl Pass {
         let out = Scanned {
             log_id: [0; 16],
             salt: 0,
+            epoch: 0,
             expect,
             durable: 0,
             time_us: 0,
@@ -233,6 +234,7 @@ impl Pass {
     ) -> Result<()> {
         let header = &frame.header;
         self.out.durable = self.out.durable.max(header.durable_version);
+        self.out.epoch = self.out.epoch.max(header.epoch);
         end.sealed |= header.kind == Kind::Seal;
         if header.kind != Kind::Seal {
             end.stats.frame(header, offset);

@@ -37,7 +37,10 @@ pub(crate) struct Torn {
 pub(crate) struct Scanned {
     pub(crate) log_id: [u8; 16],
     pub(crate) salt: u32,
-    /// The next version, the last commit's link, the greatest epoch.
+    /// The greatest epoch of any frame. A GAP has the greatest of its time, so this holds even if what is before
+    /// the last segment was not read.
+    pub(crate) epoch: u32,
+    /// The next version, the last commit's link.
     pub(crate) expect: Expect,
     /// Every event up to here is known to be durable.
     pub(crate) durable: u64,

@@ -220,7 +220,7 @@ impl Job<'_> {
         let header = self.header(base, segment_no, old, pieces);
         let stamp = Stamp {
             salt: self.scanned.salt,
-            epoch: self.scanned.expect.epoch,
+            epoch: self.scanned.epoch,
             durable: base.max(1) - 1,
             time_us: self.scanned.time_us,
         };

@@ -149,7 +149,7 @@ impl LogWriter {
             options,
             log_id: scanned.log_id,
             salt: scanned.salt,
-            epoch: scanned.expect.epoch.saturating_add(1),
+            epoch: scanned.epoch.saturating_add(1),
             link: scanned
                 .expect
                 .link
@@ -339,7 +339,7 @@ pub(super) fn seal_segment(
         first_version: scanned.expect.version,
         durable_version: scanned.expect.version - 1,
         salt: scanned.salt,
-        epoch: scanned.expect.epoch,
+        epoch: scanned.epoch,
         offset: segment.end as u32,
         prev_link: scanned
             .expect

@@ -3,7 +3,7 @@
 use sessionlog::sim::harness::{Summary, run};
 
 /// Seeds that failed once; each tells a story.
-const REGRESSIONS: [u64; 3] = [
+const REGRESSIONS: [u64; 4] = [
     // A torn frame whose envelopes were whole was taken for acknowledged data with a damaged payload.
     2,
     // The write of a MARK was lost while a later write to the same sector was not, and that looked like no hole.
@@ -11,6 +11,8 @@ const REGRESSIONS: [u64; 3] = [
     // A writer that opened from a snapshot behind a GAP took an epoch below that of the frames before it, and its
     // commits were refused later.
     217,
+    // A GAP that repair wrote again had a later epoch than the frame behind it, which the next repair dropped.
+    600,
 ];
 
 #[test]

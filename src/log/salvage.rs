@@ -10,7 +10,7 @@ use memchr::memchr;
 
 use crate::format::{FRAME_HEADER_LEN, FRAME_MAGIC, Fault, Frame, FrameHeader, Kind};
 
-use super::scan::{After, Expect, Window};
+use super::scan::{After, Expect, Window, is_by_repair};
 
 const SECTOR: u64 = 512;
 
@@ -164,12 +164,15 @@ fn in_place(found: &[Spot], expect: Expect, below: u64) -> Vec<Spot> {
     let (mut version, mut epoch) = (expect.version, expect.epoch);
     let mut taken: Vec<Spot> = Vec::new();
     for spot in found.iter().filter(|spot| !spot.displaced) {
-        let by_repair = matches!(spot.header.kind, Kind::Gap | Kind::Seal);
+        let by_repair = is_by_repair(spot.header.kind);
         let fits = spot.header.first_version >= version
             && (spot.header.epoch >= epoch || by_repair)
             && spot.after.version <= below;
         if fits {
-            (version, epoch) = (spot.after.version, spot.header.epoch.max(epoch));
+            version = spot.after.version;
+            if !by_repair {
+                epoch = spot.header.epoch;
+            }
             taken.push(*spot);
         }
     }

@@ -90,9 +90,7 @@ impl Expect {
         if u64::from(header.offset) != offset {
             return Err(Fault::Sequence("the frame belongs to another place"));
         }
-        // Repair writes GAP and SEAL frames between frames of any epoch.
-        let by_repair = matches!(header.kind, Kind::Gap | Kind::Seal);
-        if header.epoch < self.epoch && !by_repair {
+        if header.epoch < self.epoch && !is_by_repair(header.kind) {
             return Err(Fault::Sequence("the frame is older than the one before it"));
         }
         if header.first_version != self.version {
@@ -109,12 +107,17 @@ impl Expect {
     /// Moves past a frame whose last version and link are known.
     pub(crate) fn advance(&mut self, header: &FrameHeader, after: After) {
         self.salt = Some(header.salt);
-        if header.kind != Kind::Gap {
+        if !is_by_repair(header.kind) {
             self.epoch = self.epoch.max(header.epoch);
         }
         self.version = after.version;
         self.link = Some(after.link);
     }
+}
+
+/// Whether the frame may be repair's, which writes GAP and SEAL frames between frames of any epoch.
+pub(super) fn is_by_repair(kind: Kind) -> bool {
+    matches!(kind, Kind::Gap | Kind::Seal)
 }
 
 /// What follows a frame.

@@ -21,6 +21,7 @@ pub(crate) struct Row {
     pub(crate) looks_torn: Option<bool>,
     pub(crate) verdict: Verdict,
     /// The row of the table in `docs/FORMAT.md`; a test compares them.
+    #[cfg(test)]
     pub(crate) text: &'static str,
 }
 
@@ -32,6 +33,7 @@ pub(crate) const TABLE: [Row; 4] = [
         closed: None,
         looks_torn: None,
         verdict: Verdict::Corrupt,
+        #[cfg(test)]
         text: "| at or below the watermark | any | any | corrupt |",
     },
     Row {
@@ -39,6 +41,7 @@ pub(crate) const TABLE: [Row; 4] = [
         closed: Some(true),
         looks_torn: None,
         verdict: Verdict::Corrupt,
+        #[cfg(test)]
         text: "| above the watermark | sealed, or not the last | any | corrupt |",
     },
     Row {
@@ -46,6 +49,7 @@ pub(crate) const TABLE: [Row; 4] = [
         closed: Some(false),
         looks_torn: Some(true),
         verdict: Verdict::Torn,
+        #[cfg(test)]
         text: "| above the watermark | last, not sealed | yes | torn |",
     },
     Row {
@@ -53,6 +57,7 @@ pub(crate) const TABLE: [Row; 4] = [
         closed: Some(false),
         looks_torn: Some(false),
         verdict: Verdict::Suspect,
+        #[cfg(test)]
         text: "| above the watermark | last, not sealed | no | suspect |",
     },
 ];
@@ -90,6 +95,16 @@ mod tests {
                 "durable {durable}, closed {closed}, torn {looks_torn}"
             );
         }
+    }
+
+    #[test]
+    fn the_table_in_the_documentation_is_this_one() {
+        let document = include_str!("../../docs/FORMAT.md");
+        let rows: Vec<_> = TABLE.iter().map(|row| row.text).collect();
+        assert!(
+            document.contains(&rows.join("\n")),
+            "docs/FORMAT.md must have the rows {rows:#?}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use sessionlog::sim::harness::{Summary, run};
 
 /// Seeds that failed once; each tells a story.
-const REGRESSIONS: [u64; 4] = [
+const REGRESSIONS: [u64; 5] = [
     // A torn frame whose envelopes were whole was taken for acknowledged data with a damaged payload.
     2,
     // The write of a MARK was lost while a later write to the same sector was not, and that looked like no hole.
@@ -13,6 +13,8 @@ const REGRESSIONS: [u64; 4] = [
     217,
     // A GAP that repair wrote again had a later epoch than the frame behind it, which the next repair dropped.
     600,
+    // A frame whose header itself was cut off by the end of the file did not count as running past it.
+    16195,
 ];
 
 #[test]

@@ -118,7 +118,11 @@ fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<
             continue;
         };
         offset += hit as u64;
-        let Ok(header) = FrameHeader::decode(window.get(offset, FRAME_HEADER_LEN)?) else {
+        let head = window.get(offset, FRAME_HEADER_LEN)?;
+        let Ok(header) = FrameHeader::decode(head) else {
+            if head.len() < FRAME_HEADER_LEN && head.starts_with(&FRAME_MAGIC) {
+                found.past_end.push(offset);
+            }
             offset += 1;
             continue;
         };

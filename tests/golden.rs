@@ -114,7 +114,8 @@ fn list(store: &Store, id: &str) -> String {
             "version": e.version.0, "time_us": e.time_us, "kind": e.kind.name(), "subject": e.subject,
             "message_id": e.message_id, "extra": e.extra, "payload": e.payload,
         });
-        lines.push_str(&format!("{line}\n"));
+        lines.push_str(&line.to_string());
+        lines.push('\n');
         Ok(())
     };
     let view = store.read(id).unwrap();
@@ -125,12 +126,8 @@ fn list(store: &Store, id: &str) -> String {
 }
 
 fn listing(store: &Store) -> String {
-    store
-        .list()
-        .unwrap()
-        .iter()
-        .map(|id| format!("# {id}\n{}", list(store, id)))
-        .collect()
+    let part = |id: &String| ["# ", id, "\n", &list(store, id)].concat();
+    store.list().unwrap().iter().map(part).collect()
 }
 
 /// The files of a store but for locks, which hold nothing.

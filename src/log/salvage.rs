@@ -212,7 +212,7 @@ fn regions(
     from: u64,
     expect: Expect,
     lines: &[Spot],
-    spots: &[Spot],
+    taken: &[Spot],
     found: &Found,
     next_base: Option<u64>,
 ) -> io::Result<Vec<Region>> {
@@ -221,14 +221,13 @@ fn regions(
     for spot in lines {
         let first = spot.header.first_version;
         if spot.offset > at || first > version {
-            let lost = missing(spots, version, first);
-            let (range, missing_from) = (at..spot.offset, version);
-            let found = Missing {
-                missing_from,
+            let lost = missing(taken, version, first);
+            let hole = Missing {
+                from: version,
                 lost,
                 at_end: false,
             };
-            regions.push(region(window, range, found, expect)?);
+            regions.push(region(window, at..spot.offset, hole, expect)?);
         }
         (at, version) = (spot.end(), spot.after.version);
     }
@@ -238,17 +237,17 @@ fn regions(
             .map_or(version, |last| last.saturating_add(1))
             .max(version)
     });
-    let lost = missing(spots, version, lost_until);
+    let lost = missing(taken, version, lost_until);
     if !window.is_zero(at, end)? || next_base.is_some_and(|base| base > version) {
         let at_end = next_base.is_none();
-        let missing = Missing {
-            missing_from: version,
+        let hole = Missing {
+            from: version,
             lost,
             at_end,
         };
-        let mut last = region(window, at..end, missing, expect)?;
-        last.looks_torn |= found.past_end.iter().any(|offset| *offset >= at);
-        regions.push(last);
+        let mut tail = region(window, at..end, hole, expect)?;
+        tail.looks_torn |= found.past_end.iter().any(|offset| *offset >= at);
+        regions.push(tail);
     }
     Ok(regions)
 }
@@ -273,7 +272,7 @@ fn missing(spots: &[Spot], from: u64, until: u64) -> Vec<(u64, u64)> {
 
 /// What a region misses.
 struct Missing {
-    missing_from: u64,
+    from: u64,
     lost: Vec<(u64, u64)>,
     at_end: bool,
 }
@@ -285,7 +284,7 @@ fn region(
     expect: Expect,
 ) -> io::Result<Region> {
     let Missing {
-        missing_from,
+        from: missing_from,
         lost,
         at_end,
     } = missing;

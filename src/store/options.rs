@@ -91,7 +91,7 @@ impl StoreOptions {
 
     /// Opens the store at `path`. A directory that does not exist yet is created at the first append.
     ///
-    /// Errors: [`Error::InvalidInput`] if `path` is not a directory, [`Error::UnsupportedVersion`] if a newer
+    /// Errors: [`crate::Error::InvalidInput`] if `path` is not a directory, [`crate::Error::UnsupportedVersion`] if a newer
     /// program made the store.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
         let root = path.as_ref().to_path_buf();

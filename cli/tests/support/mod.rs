@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 /// What a run answered.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     pub status: i32,
     pub stdout: String,
     pub stderr: String,
@@ -16,7 +16,7 @@ pub struct Answer {
 
 impl Answer {
     /// Whether it is one clear line of error with this status.
-    pub fn is_one_line(&self, status: i32) -> bool {
+    pub(crate) fn is_one_line(&self, status: i32) -> bool {
         let line = self.stderr.trim_end_matches('\n');
         self.status == status
             && line.starts_with("sessionlog: ")
@@ -26,7 +26,7 @@ impl Answer {
 }
 
 /// The command with a store.
-pub fn command(store: &Path, args: &[&str]) -> Command {
+pub(crate) fn command(store: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sessionlog"));
     command.arg("--store").arg(store).args(args);
     command
@@ -37,12 +37,12 @@ pub fn command(store: &Path, args: &[&str]) -> Command {
 }
 
 /// Runs the binary to its end.
-pub fn run(store: &Path, args: &[&str], stdin: &[u8]) -> Answer {
+pub(crate) fn run(store: &Path, args: &[&str], stdin: &[u8]) -> Answer {
     finish(command(store, args).spawn().unwrap(), stdin)
 }
 
 /// Feeds a process and waits for it.
-pub fn finish(mut child: Child, stdin: &[u8]) -> Answer {
+pub(crate) fn finish(mut child: Child, stdin: &[u8]) -> Answer {
     let mut input = child.stdin.take().unwrap();
     let bytes = stdin.to_vec();
     // A process that refuses its input early is not an error of the test.
@@ -57,12 +57,12 @@ pub fn finish(mut child: Child, stdin: &[u8]) -> Answer {
 }
 
 /// A message that says something.
-pub fn message(text: &str) -> String {
+pub(crate) fn message(text: &str) -> String {
     format!("{{\"role\":\"user\",\"content\":[{{\"text\":\"{text}\"}}]}}\n")
 }
 
 /// Every file below a directory, with its bytes; directories and links too.
-pub fn listing(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn listing(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir(root) else {
         return found;

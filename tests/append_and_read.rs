@@ -141,3 +141,70 @@ fn a_wrong_expected_version_writes_nothing() {
     }
     assert_eq!(session.read().unwrap().version(), before);
 }
+
+#[test]
+fn message_ids_are_never_given_out_twice_whatever_a_window_removed() {
+    let store = Store::options()
+        .storage(Arc::new(MemoryStorage::new()))
+        .open("/s")
+        .unwrap();
+    let session = store.session("s").unwrap();
+    for i in 0..3 {
+        assert_eq!(
+            session
+                .append_message("a", &message("x"))
+                .unwrap()
+                .message_id,
+            i
+        );
+    }
+    let window = r#"{"__name__":"SlidingWindowConversationManager","removed_message_count":500}"#;
+    let sync = AgentSync {
+        conversation_manager_state: Some(window),
+        ..AgentSync::default()
+    };
+    session.sync_agent("a", sync).unwrap();
+    assert!(
+        session.read().unwrap().effective("a").unwrap().is_empty(),
+        "the window left nothing"
+    );
+    drop(session);
+    let session = store.session("s").unwrap();
+    assert_eq!(
+        session
+            .append_message("a", &message("x"))
+            .unwrap()
+            .message_id,
+        3
+    );
+}
+
+#[test]
+fn threads_that_append_to_one_session_get_versions_of_their_own() {
+    let store = Store::options()
+        .storage(Arc::new(MemoryStorage::new()))
+        .open("/s")
+        .unwrap();
+    let session = store.session("s").unwrap();
+    session.append_message("a", &message("first")).unwrap();
+    let mut versions: Vec<_> = std::thread::scope(|scope| {
+        let append = || {
+            let one = |_| {
+                session
+                    .append_message("a", &message("x"))
+                    .unwrap()
+                    .version
+                    .0
+            };
+            (0..50).map(one).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(append)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    versions.sort_unstable();
+    assert_eq!(versions, (4..404).collect::<Vec<_>>());
+    assert_eq!(session.durable_version(), session.version());
+}

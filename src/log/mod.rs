@@ -19,6 +19,8 @@ mod scan;
 mod segment;
 mod stats;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use directory::{Listing, snapshot_path};

@@ -1,9 +1,9 @@
 //! Export: a session becomes a directory of the standard layout.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::json::{Json, write_string};
+use crate::json::Json;
+use crate::session::{agent_record, session_record};
 use crate::state::{Document, Message};
 use crate::store::Store;
 use crate::view::View;
@@ -109,7 +109,7 @@ impl Job<'_> {
         let state = self.view.state()?;
         let id = self.view.session_id();
         let record = state.session().map(Document::file);
-        let record = record.unwrap_or_else(|| bare_record("session_id", id, state.time_us()));
+        let record = record.unwrap_or_else(|| file(&session_record(id, state.time_us())));
         self.write(&[], SESSION_FILE, &record)?;
         let missing: Vec<_> = state
             .session()
@@ -126,7 +126,7 @@ impl Job<'_> {
             let dir = format!("agent_{id}");
             self.staging.create_dir(&[AGENTS, &dir])?;
             let record = agent.record().map(Document::file);
-            let record = record.unwrap_or_else(|| bare_record("agent_id", id, state.time_us()));
+            let record = record.unwrap_or_else(|| file(&agent_record(id, state.time_us())));
             self.write(&[AGENTS, &dir], AGENT_FILE, &record)?;
             let has_dir = agent
                 .record()
@@ -188,32 +188,7 @@ fn without_original(message: &Message) -> String {
     Json::parse(&out).map(Json::to_python).unwrap_or(record)
 }
 
-/// The record of a session or an agent whose own record was lost to damage.
-fn bare_record(key: &str, id: &str, time_us: u64) -> String {
-    let now = crate::time::iso(time_us);
-    let mut record = format!("{{\"{key}\":");
-    write_string(id, &mut record);
-    if key == "session_id" {
-        record.push_str(",\"session_type\":\"AGENT\"");
-    } else {
-        record.push_str(",\"state\":{},\"conversation_manager_state\":{},\"_internal_state\":{}");
-    }
-    for part in [
-        ",\"created_at\":\"",
-        &now,
-        "\",\"updated_at\":\"",
-        &now,
-        "\"}",
-    ] {
-        record.push_str(part);
-    }
-    Json::parse(&record).map(Json::to_python).unwrap_or(record)
-}
-
-/// Removes a directory tree that may be gone already.
-pub(super) fn remove_tree(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
-        _ => Ok(()),
-    }
+/// The file of a record that was made in place of one that was lost to damage.
+fn file(record: &str) -> String {
+    Json::parse(record).map(Json::to_python).unwrap_or_default()
 }

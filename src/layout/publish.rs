@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::environment::{Environment, SystemEnvironment};
 use crate::{Error, Result};
 
-use super::export::remove_tree;
-
 /// Up to so many files are synced one by one; beyond, the whole file system is synced once where that is possible.
 const SYNC_EACH: usize = 64;
 
@@ -196,4 +194,12 @@ fn create_all(dir: &Path) -> Result<()> {
         made => made?,
     }
     sync_dir(parent.unwrap_or(Path::new(".")))
+}
+
+/// Removes a directory tree that may be gone already.
+fn remove_tree(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+        _ => Ok(()),
+    }
 }

@@ -135,12 +135,9 @@ impl After {
         let header = &frame.header;
         if header.kind == Kind::Gap {
             let gap: Gap = serde_json::from_slice(frame.body()).map_err(|_| Fault::Marker)?;
-            let fits = gap.first == header.first_version && gap.last >= gap.first;
-            let version = gap
-                .last
-                .checked_add(1)
-                .filter(|_| fits)
-                .ok_or(Fault::Marker)?;
+            let limit = u64::MAX >> 1;
+            let fits = gap.first == header.first_version && (gap.first..limit).contains(&gap.last);
+            let version = fits.then(|| gap.last + 1).ok_or(Fault::Marker)?;
             return Ok(Self {
                 version,
                 link: gap.link,

@@ -99,7 +99,7 @@ impl Store {
     pub fn repair(&self, session_id: &str, options: &RepairOptions) -> Result<RepairReport> {
         id::check("session id", session_id)?;
         let log = self.inner.log_reader(session_id);
-        let missing = || Error::NotFound(format!("session {session_id:?}"));
+        let missing = || Error::NotFound(format!("session {session_id:?} ({})", log.dir.display()));
         if log.storage.list(&log.dir).is_err() {
             return Err(missing());
         }

@@ -53,7 +53,8 @@ impl View {
         let content = stable(&reader)?.filter(|content| {
             content.state.version() > Version::ZERO || !content.scanned.damage.is_empty()
         });
-        let content = content.ok_or_else(|| Error::NotFound(format!("session {id:?}")))?;
+        let content = content
+            .ok_or_else(|| Error::NotFound(format!("session {id:?} ({})", reader.dir.display())))?;
         Ok(Self::with(reader, id.into(), content))
     }
 

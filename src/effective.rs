@@ -3,14 +3,12 @@
 use std::collections::HashSet;
 
 use crate::history::{self, Edit, Fault, Repair, Stored};
-use crate::json::Json;
+use crate::json::{Json, Kind};
+use crate::messages::Messages;
 use crate::session::{Committed, Session};
 use crate::state::{Agent, Document, Message};
 use crate::view::View;
 use crate::{Error, Result};
-
-/// The id that the summary of a window has in a repair; no stored message has it.
-const SUMMARY: u64 = u64::MAX;
 
 /// What an agent's conversation manager keeps back: how many messages its window left behind, and what stands in
 /// front of the others.
@@ -30,73 +28,111 @@ impl Window {
         let state = Json::parse(record)
             .ok()
             .and_then(|r| r.get("conversation_manager_state"));
-        let field = |name: &str| state.and_then(|state| state.get(name));
-        let removed = field("removed_message_count")
-            .and_then(Json::as_u64)
-            .unwrap_or(0);
-        let summary = field("summary_message").filter(|summary| !summary.is_null());
+        state.map_or_else(Self::default, Self::of_state)
+    }
+
+    /// Reads the window from a `conversation_manager_state`.
+    pub(crate) fn of_state(state: Json<'_>) -> Self {
+        let removed = state.get("removed_message_count").and_then(Json::as_u64);
+        // Python takes an empty object for no summary.
+        let summary = state
+            .get("summary_message")
+            .filter(|summary| summary.kind() == Kind::Object && summary.members().next().is_some());
         Self {
-            removed: usize::try_from(removed).unwrap_or(usize::MAX),
+            removed: usize::try_from(removed.unwrap_or(0)).unwrap_or(usize::MAX),
             summary: summary.map(Json::minified),
         }
     }
+}
+
+/// One message that the model sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The id of the stored message; none for a summary, and for one that a repair inserted.
+    pub id: Option<u64>,
+    /// The message as JSON text.
+    pub text: String,
 }
 
 /// What the model sees: the messages behind the window, the summary in front, redacted ones replaced, broken tool
 /// histories mended. `edits` is the last repair that was stored; where it does not mend what is there now, a fresh
 /// one does.
 ///
-/// Pure. `messages` are the effective texts of all stored messages with their ids, in order.
+/// Pure. `messages` are the stored messages with their ids, in order: JSON texts, redacted ones replaced already. They
+/// are all of the agent's, from the first on, or those behind the window if `window.removed` is 0.
 #[must_use]
-pub fn effective(messages: &[(u64, String)], window: &Window, edits: &[Edit]) -> Vec<String> {
-    let all = stored(messages);
-    let shown = all.get(window.removed..).unwrap_or_default();
-    let summary = window
-        .summary
-        .as_deref()
-        .and_then(|text| Json::parse(text).ok());
+pub fn effective(messages: Vec<(u64, String)>, window: &Window, edits: &[Edit]) -> Vec<Shown> {
     if !edits.is_empty() {
         // An edit may take a result from before the window, so edits come first and the window second.
-        let texts = summary.iter().map(|summary| summary.text().to_owned());
-        let texts: Vec<_> = texts.chain(behind(&all, shown, edits)).collect();
-        if is_sound(&texts) {
-            return texts;
+        let all = stored(&messages);
+        let shown = laid_over(&all, window, edits);
+        if is_sound(&shown) {
+            return shown;
+        }
+        let shown = laid_over(&all, window, &history::repair(&all).edits);
+        if is_sound(&shown) {
+            return shown;
         }
     }
-    let summary = summary.map(|message| Stored {
-        id: SUMMARY,
-        message,
-    });
-    let seen: Vec<_> = summary.into_iter().chain(shown.iter().copied()).collect();
-    let fresh = history::repair(&seen);
-    let applied = history::apply(&seen, &fresh.edits).messages;
-    applied
-        .into_iter()
-        .map(|view| view.text.into_owned())
-        .collect()
+    let summary = window.summary.iter().cloned().map(|text| (None, text));
+    let behind = messages.into_iter().skip(window.removed);
+    let behind = behind.map(|(id, text)| (Some(id), text));
+    mended(summary.chain(behind).collect())
 }
 
-/// The edited conversation from the first of the `shown` messages on.
-fn behind(all: &[Stored<'_>], shown: &[Stored<'_>], edits: &[Edit]) -> Vec<String> {
-    let ids: HashSet<u64> = shown.iter().map(|message| message.id).collect();
+/// The messages with a fresh repair of just these.
+fn mended(mut messages: Vec<(Option<u64>, String)>) -> Vec<Shown> {
+    // Positions stand for ids: a summary has none.
+    let by_position: Vec<_> = (0..)
+        .zip(&messages)
+        .map(|(id, (_, text))| Stored {
+            id,
+            message: parsed(text),
+        })
+        .collect();
+    let edits = history::repair(&by_position).edits;
+    let views = history::apply(&by_position, &edits).messages;
+    let views: Vec<(Option<u64>, Option<String>)> = views
+        .into_iter()
+        .map(|view| match view.text {
+            std::borrow::Cow::Borrowed(_) => (view.id, None),
+            std::borrow::Cow::Owned(text) => (view.id, Some(text)),
+        })
+        .collect();
+    let mut shown = Vec::with_capacity(views.len());
+    for (position, changed) in views {
+        let original = position.and_then(|at| messages.get_mut(at as usize));
+        let (id, text) = original.map(std::mem::take).unwrap_or_default();
+        shown.push(Shown {
+            id,
+            text: changed.unwrap_or(text),
+        });
+    }
+    shown
+}
+
+/// The summary, and the edited conversation from the first message behind the window on.
+fn laid_over(all: &[Stored<'_>], window: &Window, edits: &[Edit]) -> Vec<Shown> {
+    let behind = all.get(window.removed..).unwrap_or_default();
+    let ids: HashSet<u64> = behind.iter().map(|message| message.id).collect();
     let applied = history::apply(all, edits).messages;
     let is_hidden = |view: &history::View<'_>| !view.id.is_some_and(|id| ids.contains(&id));
-    applied
-        .into_iter()
-        .skip_while(is_hidden)
-        .map(|view| view.text.into_owned())
-        .collect()
+    let edited = applied.into_iter().skip_while(is_hidden).map(|view| Shown {
+        id: view.id,
+        text: view.text.into_owned(),
+    });
+    let summary = window.summary.iter().cloned();
+    let summary = summary.map(|text| Shown { id: None, text });
+    summary.chain(edited).collect()
 }
 
 /// Whether nothing in a conversation could be mended.
-fn is_sound(texts: &[String]) -> bool {
+fn is_sound(shown: &[Shown]) -> bool {
     let stored: Vec<Stored<'_>> = (0..)
-        .zip(texts)
-        .filter_map(|(id, text)| {
-            Some(Stored {
-                id,
-                message: Json::parse(text).ok()?,
-            })
+        .zip(shown)
+        .map(|(id, shown)| Stored {
+            id,
+            message: parsed(&shown.text),
         })
         .collect();
     history::repair(&stored).edits.is_empty()
@@ -105,34 +141,44 @@ fn is_sound(texts: &[String]) -> bool {
 impl View {
     /// What the model would see of an agent's conversation: see [`effective`].
     pub fn effective(&self, agent: &str) -> Result<Vec<String>> {
-        let messages = self.texts(agent)?;
-        let agent = self.state()?.agent(agent);
+        let shown = self.effective_messages(agent)?;
+        Ok(shown.into_iter().map(|shown| shown.text).collect())
+    }
+
+    /// As [`View::effective`], with the ids of the messages that are stored.
+    pub fn effective_messages(&self, id: &str) -> Result<Vec<Shown>> {
+        let messages = self.messages(id)?;
+        let agent = self.state()?.agent(id);
         let record = agent.and_then(Agent::record).map(Document::text);
-        let window = record
+        let mut window = record
             .map(|record| Window::of_record(&record))
             .unwrap_or_default();
-        let edits = agent
-            .and_then(|agent| agent.repair())
-            .map(|(_, edits)| edits_of(edits));
-        Ok(effective(&messages, &window, &edits.unwrap_or_default()))
+        let edits = agent.map(Agent::edits).unwrap_or_default();
+        if edits.is_empty() {
+            // Nothing needs what is before the window.
+            let behind = texts(messages.window(window.removed, None))?;
+            window.removed = 0;
+            return Ok(effective(behind, &window, &[]));
+        }
+        let all = texts(messages)?;
+        // Positions count lost messages too, which `all` does not have.
+        let first = self.content()?.index.agent(id).get(window.removed);
+        window.removed = first.map_or(all.len(), |first| {
+            all.partition_point(|(id, _)| *id < first.id)
+        });
+        Ok(effective(all, &window, &edits))
     }
 
     /// The faults of an agent's conversation as it is stored: tool uses and results that do not fit.
     pub fn history_faults(&self, agent: &str) -> Result<Vec<Fault>> {
-        let messages = self.texts(agent)?;
+        let messages = texts(self.messages(agent)?)?;
         Ok(history::validate(&stored(&messages)))
     }
 
     /// The edits that would mend an agent's conversation.
     pub fn history_repair(&self, agent: &str) -> Result<Repair> {
-        let messages = self.texts(agent)?;
+        let messages = texts(self.messages(agent)?)?;
         Ok(history::repair(&stored(&messages)))
-    }
-
-    /// Id and effective text of every message.
-    fn texts(&self, agent: &str) -> Result<Vec<(u64, String)>> {
-        let text = |message: Result<Message>| message.map(|m| (m.id(), m.text().into_owned()));
-        self.messages(agent)?.map(text).collect()
     }
 }
 
@@ -145,16 +191,8 @@ impl Session {
         let view = self.read()?;
         let repair = view.history_repair(agent)?;
         let edits = history::edits_to_json(&repair.edits);
-        let stored = view
-            .state()?
-            .agent(agent)
-            .and_then(|a| a.repair())
-            .map(|(_, edits)| edits);
-        let is_new = match stored {
-            Some(stored) => edits_of(stored) != repair.edits,
-            None => !repair.edits.is_empty(),
-        };
-        if !is_new {
+        let stored = view.state()?.agent(agent).map(Agent::edits);
+        if stored.unwrap_or_default() == repair.edits {
             let version = view.version();
             return Ok((
                 Committed {
@@ -173,22 +211,32 @@ impl Session {
     }
 }
 
-fn stored(messages: &[(u64, String)]) -> Vec<Stored<'_>> {
-    messages
-        .iter()
-        .filter_map(|(id, text)| {
-            Some(Stored {
-                id: *id,
-                message: Json::parse(text).ok()?,
-            })
-        })
-        .collect()
+impl Agent {
+    /// The edits of the last history repair; none where they cannot be read, so that a fresh repair decides.
+    pub(crate) fn edits(&self) -> Vec<Edit> {
+        let edits = self.repair().and_then(|(_, edits)| {
+            let json = Json::parse(edits).ok()?;
+            history::edits_from_json(json).ok()
+        });
+        edits.unwrap_or_default()
+    }
 }
 
-/// Stored edits; none where they cannot be read, so that a fresh repair decides.
-fn edits_of(text: &str) -> Vec<Edit> {
-    Json::parse(text)
-        .ok()
-        .and_then(|json| history::edits_from_json(json).ok())
-        .unwrap_or_default()
+/// Id and effective text of each message.
+fn texts(messages: Messages) -> Result<Vec<(u64, String)>> {
+    let text = |message: Result<Message>| message.map(|m| (m.id(), m.text().into_owned()));
+    messages.map(text).collect()
+}
+
+fn stored(messages: &[(u64, String)]) -> Vec<Stored<'_>> {
+    let stored = messages.iter().map(|(id, text)| Stored {
+        id: *id,
+        message: parsed(text),
+    });
+    stored.collect()
+}
+
+/// A message that is not JSON counts as one without content, so that it keeps its place.
+fn parsed(text: &str) -> Json<'_> {
+    Json::parse(text).unwrap_or(Json::NULL)
 }

@@ -88,7 +88,7 @@ mod time;
 mod version;
 mod view;
 
-pub use effective::{Window, effective};
+pub use effective::{Shown, Window, effective};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, Result};
 pub use event::{Event, EventKind, Form};

@@ -76,6 +76,9 @@ pub enum Kind {
 pub struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
+    /// `null`.
+    pub const NULL: Self = Self("null");
+
     /// Checks that `text` is exactly one JSON value, and returns it.
     pub fn parse(text: &'a str) -> Result<Self, JsonError> {
         let range = scan::check(text.as_bytes())?;

@@ -311,6 +311,19 @@ impl Storage for SimDisk {
         self.operate(op, |disk, _| disk.rename(from, to))
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let op = Op {
+            to: Some(to.to_owned()),
+            ..Op::new(OpKind::Rename, from)
+        };
+        self.operate(op, |disk, _| {
+            if disk.tree.find(to).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            disk.rename(from, to)
+        })
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         self.operate(Op::new(OpKind::RemoveFile, path), |disk, _| {
             disk.remove(path, false)

@@ -11,7 +11,7 @@ pub enum OpKind {
     Open,
     /// `open` of a new file.
     Create,
-    /// `rename`; [`Op::to`] is the new name.
+    /// `rename` or `rename_new`; [`Op::to`] is the new name.
     Rename,
     /// `remove_file`.
     RemoveFile,

@@ -52,6 +52,18 @@ impl Storage for FileStorage {
         fs::rename(from, to)
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match system::rename_new(from, to) {
+            // The file system, or the system, cannot do it in one step. A second name for the file can be made
+            // only where there is none.
+            Err(e) if is_unsupported(&e) => {
+                fs::hard_link(from, to)?;
+                fs::remove_file(from)
+            }
+            done => done,
+        }
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -136,6 +148,11 @@ fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         return Err(refused("not a regular file"));
     }
     Ok(file)
+}
+
+fn is_unsupported(e: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, Unsupported};
+    matches!(e.kind(), InvalidInput | Unsupported)
 }
 
 fn is_symlink(path: &Path) -> bool {

@@ -26,6 +26,10 @@ pub(super) fn is_still_at(_file: &File, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+pub(super) fn rename_new(_from: &Path, _to: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(super) fn create_dir(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }

@@ -80,6 +80,14 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut tree = self.tree();
+        if tree.find(to).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        tree.rename(from, to).map(drop)
+    }
+
     fn remove_file(&self, path: &Path) -> io::Result<()> {
         let mut tree = self.tree();
         let (_, node) = tree.remove_file(path)?;

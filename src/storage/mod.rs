@@ -59,6 +59,16 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Renames a file or a directory, replacing a file that has the new name (not a directory: that is
     /// `AlreadyExists`, also if it is empty). Files that are open, in a renamed directory too, stay open.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Renames a file, never replacing anything: `AlreadyExists` if there is anything of the new name.
+    ///
+    /// The default looks first, which is enough where nobody else makes files in that directory. An
+    /// implementation that others write beside does it in one step.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match self.open(to, OpenMode::Read) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.rename(from, to),
+            _ => Err(io::ErrorKind::AlreadyExists.into()),
+        }
+    }
     /// Removes a file. Whoever has it open goes on with it.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.

@@ -16,6 +16,8 @@ check!(
     renaming_moves_between_directories,
     an_open_file_survives_its_rename,
     an_open_file_survives_being_replaced,
+    renaming_to_a_new_name_moves_the_contents,
+    renaming_to_a_new_name_never_replaces,
     removing_a_file_takes_its_name,
     removing_a_missing_file_is_not_found,
     remove_file_refuses_a_directory,
@@ -150,6 +152,37 @@ fn an_open_file_survives_being_replaced(storage: &dyn Storage, root: &Path) -> O
         get(storage, &root.join("b"))? == b"new",
         "a write to the old file reached the new one"
     );
+    Ok(())
+}
+
+fn renaming_to_a_new_name_moves_the_contents(storage: &dyn Storage, root: &Path) -> Outcome {
+    let (from, to) = (root.join("a"), root.join("b"));
+    put(storage, &from, b"moved")?;
+    storage.rename_new(&from, &to)?;
+    let names = names_in(storage, root)?;
+    ensure!(names == ["b"], "the names are {names:?}");
+    ensure!(get(storage, &to)? == b"moved", "the bytes differ");
+    fails_with(
+        storage.rename_new(&from, &root.join("c")),
+        ErrorKind::NotFound,
+        "rename_new of a missing name",
+    )
+}
+
+fn renaming_to_a_new_name_never_replaces(storage: &dyn Storage, root: &Path) -> Outcome {
+    let (from, file, dir) = (root.join("a"), root.join("b"), root.join("d"));
+    put(storage, &from, b"new")?;
+    put(storage, &file, b"kept")?;
+    storage.create_dir(&dir)?;
+    for to in [&file, &dir, &from] {
+        fails_with(
+            storage.rename_new(&from, to),
+            ErrorKind::AlreadyExists,
+            "rename_new to a name that is there",
+        )?;
+    }
+    ensure!(get(storage, &from)? == b"new", "the source was changed");
+    ensure!(get(storage, &file)? == b"kept", "the target was changed");
     Ok(())
 }
 

@@ -228,18 +228,12 @@ impl Job<'_> {
         let target = (!self.dry_run).then_some(storage);
         let mut new = Rebuild::begin(target, &path, &header, stamp)?;
         let mut version = base;
-        for (i, piece) in pieces.iter().enumerate() {
+        for piece in pieces {
             let first = piece.header.first_version;
             if first > version {
-                let link = pieces[i..].iter().find(|p| p.header.event_count > 0);
-                let link = link.filter(|p| p.header.first_version == first);
-                self.give_up(
-                    &mut new,
-                    version,
-                    first - 1,
-                    kept,
-                    link.map(|p| p.header.prev_link),
-                )?;
+                // Whatever comes next, a MARK too, names the link that it follows.
+                let link = Some(piece.header.prev_link);
+                self.give_up(&mut new, version, first - 1, kept, link)?;
             }
             if piece.header.event_count > 0 && first < version {
                 continue;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::damage::{Damage, Verdict};
-use crate::format::{Frame, Gap, Kind, SEGMENT_HEADER_LEN};
+use crate::format::{Fault, Frame, Gap, Kind, SEGMENT_HEADER_LEN};
 use crate::{Error, Result, Version};
 
 use super::directory::segment_path;
@@ -123,41 +123,59 @@ impl Pass {
         };
         let lost_tail = next.is_some_and(|next| next.base > self.expect.version && !end.sealed);
         if anomaly.is_some() || lost_tail {
+            // A roll that a crash interrupted leaves a last segment without frames, and its predecessor open.
             let open = next.is_none_or(|next| next_is_last && is_frameless(next));
             let next_base = next.map(|next| next.base);
-            let from = scan.offset;
-            let durable = open.then_some(self.out.durable);
-            let found = salvage(&mut scan.window, from, self.expect, next_base, durable);
-            let found = found.map_err(Error::io("read", &segment.path))?;
-            self.out.durable = self
-                .out
-                .durable
-                .max(found.durable)
-                .max(next_base.unwrap_or(1) - 1);
-            let reported = self.out.damage.len();
-            self.salvaged(segment, &mut end, &found.spots, &found.regions, open, visit)?;
-            if let Some(fault) = anomaly.filter(|_| found.regions.is_empty()) {
-                if self.out.damage.len() == reported {
-                    // Every frame is good by itself, and yet they do not follow each other.
-                    self.report(segment.path.clone(), &fault.to_string());
-                    if let Some(damage) = self.out.damage.last_mut() {
-                        damage.offset = from;
-                    }
-                }
-            }
-            if let Some(base) = next_base.filter(|base| *base > self.expect.version && !end.sealed)
-            {
-                let (first, last) = (Version(self.expect.version), Version(base - 1));
-                self.expect = Expect {
-                    version: base,
-                    link: None,
-                    ..self.expect
-                };
-                self.hand(visit, Replayed::Lost { first, last })?;
-            }
+            self.damaged_rest(
+                &mut scan,
+                segment,
+                &mut end,
+                (open, next_base),
+                visit,
+                anomaly,
+            )?;
         }
         end.link = self.expect.link;
         self.out.segments.push(end);
+        Ok(())
+    }
+
+    /// Salvages what comes after the point where the strict scan stopped.
+    fn damaged_rest(
+        &mut self,
+        scan: &mut Scan,
+        segment: &SegmentFile,
+        end: &mut SegmentEnd,
+        (open, next_base): (bool, Option<u64>),
+        visit: Visit<'_>,
+        anomaly: Option<Fault>,
+    ) -> Result<()> {
+        let from = scan.offset;
+        let durable = open.then_some(self.out.durable);
+        let found = salvage(&mut scan.window, from, self.expect, next_base, durable);
+        let found = found.map_err(Error::io("read", &segment.path))?;
+        let vouched = found.durable.max(next_base.unwrap_or(1) - 1);
+        self.out.durable = self.out.durable.max(vouched);
+        let reported = self.out.damage.len();
+        self.salvaged(segment, end, &found.spots, &found.regions, open, visit)?;
+        let silent = found.regions.is_empty() && self.out.damage.len() == reported;
+        if let Some(fault) = anomaly.filter(|_| silent) {
+            // Every frame is good by itself, and yet they do not follow each other.
+            self.report(segment.path.clone(), &fault.to_string());
+            if let Some(damage) = self.out.damage.last_mut() {
+                damage.offset = from;
+            }
+        }
+        let missing = next_base.filter(|base| *base > self.expect.version && !end.sealed);
+        if let Some(base) = missing {
+            let (first, last) = (Version(self.expect.version), Version(base - 1));
+            self.expect = Expect {
+                version: base,
+                link: None,
+                ..self.expect
+            };
+            self.hand(visit, Replayed::Lost { first, last })?;
+        }
         Ok(())
     }
 

@@ -77,6 +77,7 @@ pub mod json;
 pub mod layout;
 mod log;
 mod messages;
+pub mod repository;
 mod session;
 #[cfg(feature = "sim")]
 pub mod sim;

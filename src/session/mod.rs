@@ -23,7 +23,7 @@ use crate::{Error, Result, Version};
 
 pub use batch::Batch;
 pub(crate) use op::{Op, Sync};
-pub(crate) use record::{agent_record, session_record};
+pub(crate) use record::{agent_record, session_record, with_members};
 
 /// When an append is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

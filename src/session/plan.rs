@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::event::{Event, EventKind, Form, OUT_OF_ORDER, Place, REDACTED};
 use crate::json::Json;
 use crate::log::{Draft, Replayed};
-use crate::state::{Agent, Document, State, patch};
+use crate::state::{Agent, Document, State, keep_updated_at, patch};
 use crate::{Error, Result, Version};
 
 use super::op::{Op, Sync};
@@ -226,15 +226,19 @@ impl<'a> Plan<'a> {
             }
             return Ok(());
         }
-        let Some(change) = patch::diff(parse(&old)?, parse(&new)?) else {
+        let Some(mut change) = patch::diff(parse(&old)?, parse(&new)?) else {
             return Ok(());
         };
+        let is_whole = matches!(sync, Sync::Whole(..));
+        if is_whole {
+            keep_updated_at(&mut change, parse(&new)?);
+        }
         let applies = patch::apply(&old, &[&change]).is_ok_and(|text| text == new);
         if applies && !record.is_outgrown_by(change.len()) && !record.is_incomplete() {
             self.emit(draft(kind, Form::Plain, subject, &change));
         } else {
             let new = match kind {
-                EventKind::AgentSynced => touched(&new, self.time_us)?,
+                EventKind::AgentSynced if !is_whole => touched(&new, self.time_us)?,
                 _ => new,
             };
             self.emit(draft(kind, Form::Record, subject, &new));

@@ -23,7 +23,7 @@ pub(crate) fn agent_record(id: &str, time_us: u64) -> String {
 }
 
 /// The record with these members set, each in its place; new ones stand before the timestamps.
-pub(super) fn with_members(record: &str, parts: &[(&'static str, String)]) -> Result<String> {
+pub(crate) fn with_members(record: &str, parts: &[(&'static str, String)]) -> Result<String> {
     let json = Json::parse(record).map_err(|source| Error::InvalidJson {
         what: "the record".to_owned(),
         source,

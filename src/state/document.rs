@@ -87,7 +87,9 @@ impl Document {
         }
         let mut patches: Vec<&str> = self.patches.iter().map(AsRef::as_ref).collect();
         let updated = updated_patch(&self.base, self.updated_us);
-        patches.extend(updated.as_deref());
+        // A change that sets `updated_at` itself knows better.
+        let is_set = patches.last().is_some_and(|patch| sets_updated_at(patch));
+        patches.extend(updated.as_deref().filter(|_| !is_set));
         // Patches that do not apply can only come from a log with a lost change: what does apply is kept.
         patch::apply(&self.base, &patches).unwrap_or_else(|_| self.text_leniently(&patches))
     }
@@ -108,6 +110,24 @@ impl Document {
             text = patch::apply(&text, &[patch]).unwrap_or(text);
         }
         text
+    }
+}
+
+/// Whether a change sets `updated_at`.
+fn sets_updated_at(change: &str) -> bool {
+    let ops = Json::parse(change).into_iter().flat_map(Json::elements);
+    let mut paths = ops.filter_map(|op| op.get("path").and_then(Json::as_str));
+    paths.any(|path| path == "/updated_at" || path.is_empty())
+}
+
+/// Lets a change that leads to `record` set the record's own `updated_at`, if it has one.
+pub(crate) fn keep_updated_at(change: &mut String, record: Json<'_>) {
+    let updated_at = record.get("updated_at");
+    if let Some(value) = updated_at.filter(|_| !sets_updated_at(change)) {
+        change.pop();
+        change.push_str(r#",{"op":"replace","path":"/updated_at","value":"#);
+        value.write_minified(change);
+        change.push_str("}]");
     }
 }
 

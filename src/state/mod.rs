@@ -17,6 +17,7 @@ use crate::event::{Event, EventKind, Form, REDACTED};
 use crate::log::Replayed;
 
 pub use document::Document;
+pub(crate) use document::keep_updated_at;
 pub(crate) use ids::IdSet;
 pub(crate) use index::{Entry, Index};
 pub use message::Message;

@@ -89,7 +89,7 @@ mod time;
 mod version;
 mod view;
 
-pub use effective::{Shown, Window, effective};
+pub use effective::{Origin, Shown, Window, effective};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, Result};
 pub use event::{Event, EventKind, Form};

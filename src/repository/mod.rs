@@ -9,7 +9,8 @@
 //! | [`MemoryRepository`] | memory | tests |
 //!
 //! A record is a JSON text that is kept as it came: unknown members, number spellings and key order stay. Bring a
-//! backend of your own by implementing [`SessionRepository`].
+//! backend of your own by implementing [`SessionRepository`]; a [`SessionManager`](crate::SessionManager) works on
+//! top of any.
 //!
 //! # Where it differs from the reference
 //!

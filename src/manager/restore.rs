@@ -37,17 +37,20 @@ impl SessionManager {
     /// made up.
     pub fn initialize(&self, agent_id: &str, parts: AgentSync<'_>) -> Result<Restored> {
         let (session, repository) = (&*self.session_id, &*self.repository);
-        let (record, is_created) = self.read_or_create(agent_id, parts)?;
-        let record = self.with_possible_window(record)?;
-        let window = window_of(&record);
+        let (mut record, is_created) = self.read_or_create(agent_id, parts)?;
+        let mut window = window_of(&record);
         let edits = repository.history_edits(session, agent_id)?;
         // Edits may name messages before the window; without edits nothing does.
         let first = if edits.is_empty() { window.removed } else { 0 };
         let offset = i64::try_from(first).unwrap_or(i64::MAX);
         let list = repository.list_messages(session, agent_id, None, offset)?;
-        let (removed, first) = (window.removed as u64, first as u64);
-        let positions = positions(&list, first);
-        let end = first.saturating_add(positions_in(&list));
+        let mut end = (first as u64).saturating_add(positions_in(&list));
+        if end <= window.removed as u64 {
+            record = self.with_possible_window(record)?;
+            window = window_of(&record);
+            end = window.removed as u64;
+        }
+        let (positions, removed) = (positions(&list, first as u64), window.removed as u64);
         let behind = Window {
             removed: positions.partition_point(|at| *at < removed),
             summary: window.summary,
@@ -98,7 +101,7 @@ impl SessionManager {
 
     /// The record with a window that leaves behind no more messages than there are.
     fn with_possible_window(&self, record: AgentRecord) -> Result<AgentRecord> {
-        let Some(last) = window_of(&record).removed.checked_sub(1) else {
+        let Some(position) = window_of(&record).removed.checked_sub(1) else {
             return Ok(record);
         };
         let list = |limit, offset: usize| {
@@ -106,7 +109,7 @@ impl SessionManager {
             self.repository
                 .list_messages(&self.session_id, record.id(), limit, offset)
         };
-        if positions_in(&list(Some(1), last)?) > 0 {
+        if positions_in(&list(Some(1), position)?) > 0 {
             return Ok(record);
         }
         let stored = positions_in(&list(None, 0)?);

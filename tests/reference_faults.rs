@@ -15,10 +15,11 @@ use sessionlog::{
 };
 
 type Repository = Arc<dyn SessionRepository>;
+type Opened = Result<Repository, Error>;
 
 const STORE: &str = "/sessions";
 
-fn open_log(disk: &SimDisk) -> Result<Repository, Error> {
+fn open_log(disk: &SimDisk) -> Opened {
     let options = Store::options().storage(Arc::new(disk.clone()));
     Ok(Arc::new(LogRepository::new(options.open(STORE)?)))
 }
@@ -27,14 +28,14 @@ fn log(disk: &SimDisk) -> Repository {
     open_log(disk).unwrap()
 }
 
-fn open_directory(disk: &SimDisk) -> Result<Repository, Error> {
-    let (storage, environment) = (Arc::new(disk.clone()), Arc::new(SystemEnvironment));
-    let repository = DirectoryRepository::on(storage, environment, STORE);
-    Ok(Arc::new(repository))
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside `open_log`")]
+fn open_directory(disk: &SimDisk) -> Opened {
+    Ok(directory(disk))
 }
 
 fn directory(disk: &SimDisk) -> Repository {
-    open_directory(disk).unwrap()
+    let (storage, environment) = (Arc::new(disk.clone()), Arc::new(SystemEnvironment));
+    Arc::new(DirectoryRepository::on(storage, environment, STORE))
 }
 
 /// Every repository, each fresh: its name, the disk below it if it has one, and itself.
@@ -49,7 +50,7 @@ fn repositories() -> [(&'static str, SimDisk, Repository); 3] {
 }
 
 /// Those that a crash leaves something of.
-const ON_DISK: [fn(&SimDisk) -> Result<Repository, Error>; 2] = [open_log, open_directory];
+const ON_DISK: [fn(&SimDisk) -> Opened; 2] = [open_log, open_directory];
 
 fn manager(repository: &Repository) -> SessionManager {
     SessionManager::open(Arc::clone(repository), "s").unwrap()

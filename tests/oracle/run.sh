@@ -37,3 +37,8 @@ echo "a doctored export is refused"
 
 "$python" "$here/generate.py" "$bin" "$work/generated" "${1:-300}"
 "$python" "$here/alternate.py" "$bin" "$work/alternate" "${2:-200}" 2> "$work/warnings" || { cat "$work/warnings"; exit 1; }
+
+# The first version that has sessions writes another layout in places; the newest is the one above.
+oldest=$("$here/venv.sh" 1.0.0)
+"$oldest" "$here/generate.py" "$bin" "$work/generated-old" "$((${1:-300} / 3))"
+"$oldest" "$here/alternate.py" "$bin" "$work/alternate-old" "$((${2:-200} / 4))" 2> "$work/warnings" || { cat "$work/warnings"; exit 1; }

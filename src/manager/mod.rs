@@ -144,7 +144,11 @@ impl SessionManager {
         agent_id: &str,
         replacement: &M,
     ) -> Result<Vec<u64>> {
-        let replacement = serialized("replacement", replacement)?;
+        self.redact_latest_json(agent_id, &serialized("replacement", replacement)?)
+    }
+
+    /// As [`redact_latest_message`](Self::redact_latest_message), with the replacement given as JSON text.
+    pub fn redact_latest_json(&self, agent_id: &str, replacement: &str) -> Result<Vec<u64>> {
         let agent = self.agent(agent_id)?;
         let agent = guard(&agent);
         let (session, now_us) = (&*self.session_id, self.environment.now_us());
@@ -155,7 +159,7 @@ impl SessionManager {
         let mut next = Some(first.clone());
         let mut redacted = Vec::new();
         while let Some(message) = next.filter(|message| message.original() == first.original()) {
-            let update = message.redacted(&replacement, now_us)?;
+            let update = message.redacted(replacement, now_us)?;
             self.repository.update_message(session, agent_id, &update)?;
             redacted.push(message.id());
             next = message.id().checked_sub(1).map(read).transpose()?.flatten();

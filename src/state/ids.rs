@@ -1,14 +1,56 @@
 //! A set of message ids, as ranges: a conversation without gaps is one range however long it is.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-/// A set of ids.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The most ranges in a block: what a change of a shared set copies.
+const BLOCK: usize = 256;
+
+type Range = (u64, u64);
+
+/// A set of ids. A copy shares its blocks with the original until one of them changes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Flat", into = "Flat")]
 pub(crate) struct IdSet {
-    /// Disjoint, not touching, ascending; both ends inclusive.
-    ranges: Vec<(u64, u64)>,
+    /// Disjoint, not touching, ascending; both ends inclusive. No block is empty.
+    blocks: Arc<Vec<Arc<Vec<Range>>>>,
     len: u64,
 }
+
+/// As a snapshot has it.
+#[derive(Serialize, Deserialize)]
+struct Flat {
+    ranges: Vec<Range>,
+    len: u64,
+}
+
+impl From<IdSet> for Flat {
+    fn from(set: IdSet) -> Self {
+        Self {
+            ranges: set.ranges().collect(),
+            len: set.len,
+        }
+    }
+}
+
+impl From<Flat> for IdSet {
+    fn from(flat: Flat) -> Self {
+        let blocks = flat.ranges.chunks(BLOCK);
+        Self {
+            blocks: Arc::new(blocks.map(|block| Arc::new(block.to_vec())).collect()),
+            len: flat.len,
+        }
+    }
+}
+
+impl PartialEq for IdSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.len == other.len && self.ranges().eq(other.ranges())
+    }
+}
+
+impl Eq for IdSet {}
 
 impl IdSet {
     /// How many ids there are.
@@ -18,36 +60,95 @@ impl IdSet {
 
     /// The greatest id.
     pub(crate) fn last(&self) -> Option<u64> {
-        self.ranges.last().map(|(_, last)| *last)
+        Some(self.blocks.last()?.last()?.1)
     }
 
     pub(crate) fn contains(&self, id: u64) -> bool {
-        let at = self.ranges.partition_point(|(_, last)| *last < id);
-        self.ranges.get(at).is_some_and(|(first, _)| *first <= id)
+        self.get(self.find(id))
+            .is_some_and(|(first, _)| first <= id)
     }
 
     /// Adds an id; `false` if it was there.
     pub(crate) fn insert(&mut self, id: u64) -> bool {
-        let at = self.ranges.partition_point(|(_, last)| *last < id);
-        if self.ranges.get(at).is_some_and(|(first, _)| *first <= id) {
+        let at = self.find(id);
+        let after = self.get(at);
+        if after.is_some_and(|(first, _)| first <= id) {
             return false;
         }
         self.len += 1;
-        let joins_before = at > 0 && self.ranges[at - 1].1.checked_add(1) == Some(id);
-        let joins_after = self
-            .ranges
-            .get(at)
-            .is_some_and(|(first, _)| id.checked_add(1) == Some(*first));
-        match (joins_before, joins_after) {
-            (true, true) => {
-                self.ranges[at - 1].1 = self.ranges[at].1;
-                self.ranges.remove(at);
+        let before = self.before(at);
+        let ends_before = before.and_then(|before| self.get(before)?.1.checked_add(1));
+        let joins_after = after.filter(|(first, _)| id.checked_add(1) == Some(*first));
+        match (before.filter(|_| ends_before == Some(id)), joins_after) {
+            (Some(before), Some((_, last))) => {
+                self.remove(at);
+                self.block(before.0)[before.1].1 = last;
             }
-            (true, false) => self.ranges[at - 1].1 = id,
-            (false, true) => self.ranges[at].0 = id,
-            (false, false) => self.ranges.insert(at, (id, id)),
+            (Some(before), None) => self.block(before.0)[before.1].1 = id,
+            (None, Some(_)) => self.block(at.0)[at.1].0 = id,
+            (None, None) => self.add(at, id),
         }
         true
+    }
+
+    fn ranges(&self) -> impl Iterator<Item = Range> + '_ {
+        self.blocks.iter().flat_map(|block| block.iter().copied())
+    }
+
+    /// Block and index of the first range that ends at `id` or later; one past the last block if there is none.
+    fn find(&self, id: u64) -> (usize, usize) {
+        let ends_before =
+            |block: &Arc<Vec<Range>>| block.last().is_some_and(|(_, last)| *last < id);
+        let block = self.blocks.partition_point(ends_before);
+        let ranges = self.blocks.get(block);
+        (
+            block,
+            ranges.map_or(0, |ranges| ranges.partition_point(|(_, last)| *last < id)),
+        )
+    }
+
+    fn get(&self, (block, index): (usize, usize)) -> Option<Range> {
+        self.blocks.get(block)?.get(index).copied()
+    }
+
+    fn before(&self, (block, index): (usize, usize)) -> Option<(usize, usize)> {
+        if let Some(index) = index.checked_sub(1) {
+            return Some((block, index));
+        }
+        let block = block.checked_sub(1)?;
+        Some((block, self.blocks[block].len() - 1))
+    }
+
+    fn block(&mut self, block: usize) -> &mut Vec<Range> {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.blocks)[block])
+    }
+
+    fn remove(&mut self, (block, index): (usize, usize)) {
+        self.block(block).remove(index);
+        if self.blocks[block].is_empty() {
+            Arc::make_mut(&mut self.blocks).remove(block);
+        }
+    }
+
+    /// Adds a range of one id before the range at `at`.
+    fn add(&mut self, (block, index): (usize, usize), id: u64) {
+        let last = self.blocks.len().checked_sub(1);
+        let (block, index) = match last {
+            Some(last) if block > last => (last, self.blocks[last].len()),
+            Some(_) => (block, index),
+            None => {
+                self.blocks = Arc::new(vec![Arc::new(vec![(id, id)])]);
+                return;
+            }
+        };
+        let ranges = self.block(block);
+        ranges.insert(index, (id, id));
+        if ranges.len() > BLOCK {
+            // Most sets grow at their end: it begins a block, so that those before stay full.
+            let at = if index == BLOCK { BLOCK } else { BLOCK / 2 };
+            let rest = ranges.split_off(at);
+            Arc::make_mut(&mut self.blocks).insert(block + 1, Arc::new(rest));
+        }
     }
 }
 
@@ -71,9 +172,36 @@ mod tests {
             for id in 0..62 {
                 prop_assert_eq!(ranges.contains(id), plain.contains(&id));
             }
-            let touching = ranges.ranges.windows(2).any(|w| w[0].1 + 1 >= w[1].0);
+            let flat: Vec<_> = ranges.ranges().collect();
+            let touching = flat.windows(2).any(|w| w[0].1 + 1 >= w[1].0);
             prop_assert!(!touching, "ranges that touch are one range");
         }
+    }
+
+    #[test]
+    fn many_ranges_in_any_order_equal_a_set_of_ids() {
+        let (mut ranges, mut plain) = (IdSet::default(), BTreeSet::new());
+        for i in 0..6_000_u64 {
+            // Odd ids first, in a scattered order; then the even ones join them.
+            let id = if i < 3_000 {
+                i * 7919 % 3_000 * 2 + 1
+            } else {
+                i * 7919 % 3_000 * 2
+            };
+            let copy = ranges.clone();
+            assert_eq!(ranges.insert(id), plain.insert(id));
+            assert!(
+                !copy.contains(id) && ranges.contains(id),
+                "a copy stays as it was"
+            );
+            if i == 2_999 {
+                assert_eq!(ranges.ranges().count(), 3_000);
+                let text = serde_json::to_string(&ranges).unwrap();
+                let again: IdSet = serde_json::from_str(&text).unwrap();
+                assert_eq!(again, ranges);
+            }
+        }
+        assert_eq!(ranges.ranges().collect::<Vec<_>>(), [(0, 5_999)]);
     }
 
     #[test]

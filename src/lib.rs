@@ -85,6 +85,7 @@ mod snapshot;
 mod state;
 pub mod storage;
 mod store;
+pub mod sync;
 mod time;
 mod version;
 mod view;

@@ -65,6 +65,11 @@ impl Session {
         if inner.writer.is_none() {
             self.give_birth(inner, Some(log_id))?;
         }
+        let other = inner.writer.as_ref().is_some_and(|writer| writer.log_id() != log_id);
+        if other && inner.state.version() == Version::ZERO {
+            // A creation that never got to its first event left a log with an id of its own.
+            self.begin_log(inner, Some(log_id))?;
+        }
         let Some(writer) = &mut inner.writer else {
             return Err(unusable("it has no log".to_owned()));
         };

@@ -345,6 +345,12 @@ impl Session {
             self.take_over(inner)?;
             return Ok(false);
         }
+        self.begin_log(inner, log_id)?;
+        Ok(true)
+    }
+
+    /// Makes the log's first segment; one without events is replaced.
+    fn begin_log(&self, inner: &mut Inner, log_id: Option<[u8; 16]>) -> Result<()> {
         let environment = &self.store.environment;
         let (mut fresh, mut salt) = ([0; 16], [0; 4]);
         environment.fill_random(&mut fresh);
@@ -358,7 +364,7 @@ impl Session {
         let writer = LogWriter::create(storage, &self.dir, self.store.writer, birth)?;
         self.store.sync_session_dir(&self.dir)?;
         inner.writer = Some(writer);
-        Ok(true)
+        Ok(())
     }
 }
 

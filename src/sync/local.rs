@@ -27,18 +27,20 @@ impl Local {
         id::check("session id", session_id)?;
         store.inner.finish_replacement(session_id)?;
         let reader = store.inner.log_reader(session_id);
-        let mut scanned = reader.scan(&mut |_| Ok(()))?;
-        if scanned.as_ref().is_some_and(|s| s.torn.is_some() || s.durable + 1 < s.expect.version) {
+        let Some(scanned) = reader.scan(&mut |_| Ok(()))? else {
+            return Ok(Self::none(session_id, reader));
+        };
+        let mut durable = scanned.durable;
+        if scanned.damage.is_empty() && durable + 1 < scanned.expect.version {
             match store.session(session_id) {
-                Ok(session) => session.close()?,
+                Ok(session) => {
+                    durable = session.durable_version().0;
+                    session.close()?;
+                }
                 Err(Error::Locked { .. }) => {}
                 Err(e) => return Err(e.into()),
             }
-            scanned = reader.scan(&mut |_| Ok(()))?;
         }
-        let Some(scanned) = scanned else {
-            return Ok(Self::none(session_id, reader));
-        };
         if !scanned.damage.is_empty() {
             return Err(Error::Damaged {
                 path: reader.dir,
@@ -46,7 +48,7 @@ impl Local {
             }
             .into());
         }
-        Self::at(session_id, reader, scanned.log_id, scanned.durable)
+        Self::at(session_id, reader, scanned.log_id, durable)
     }
 
     /// A session that is open in this process; everything that was appended is made durable.

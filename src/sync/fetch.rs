@@ -70,7 +70,7 @@ impl Syncer {
                 Err(RemoteError::Ambiguous(_) | RemoteError::Precondition) if attempt < UPLOADS => {
                     self.remote.pause(attempt, self.random());
                 }
-                Err(e) => return Err(self.remote_error(&key, e)),
+                Err(e) => return Err(self.remote_error(&key, e.not_in_doubt())),
             }
         }
     }

@@ -14,6 +14,7 @@ mod error;
 mod fetch;
 mod head;
 mod local;
+mod manage;
 mod memory;
 mod pull;
 mod push;
@@ -21,14 +22,19 @@ mod rebase;
 mod remote;
 mod replan;
 mod resolve;
+#[cfg(feature = "s3")]
+mod s3;
 #[cfg(feature = "sim")]
 pub mod sim;
 
 pub use bucket::MemoryRemote;
 pub use error::SyncError;
+pub use manage::{Claim, RemoteReport};
 pub use rebase::{Moved, RebaseReport};
 pub use remote::{Condition, Listed, Remote, RemoteError, Tag};
 pub use resolve::Resolution;
+#[cfg(feature = "s3")]
+pub use s3::{S3Options, S3Remote};
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::format::{Commit, Point};
 
 use super::divergence::Relation;
 use super::fetch::Run;
-use super::head::{Head, Sealed};
+use super::head::{ClaimEntry, Head, Sealed};
 use super::local::Local;
 use super::memory::Remembered;
 use super::{Condition, Fetched, Outcome, RemoteError, SyncError, Synced, Syncer, head_key, hex};
@@ -17,7 +17,7 @@ const SEAL_LEN: usize = 16 << 20;
 /// How often a push starts again because somebody else was first, or because the answer is in doubt.
 const ATTEMPTS: u32 = 12;
 /// How wrong the clocks of two devices may be before a claim is judged wrongly, in microseconds.
-const CLOCK_SKEW_US: u64 = 30_000_000;
+pub(super) const CLOCK_SKEW_US: u64 = 30_000_000;
 
 /// Where a push or a comparison ended.
 #[derive(Debug)]
@@ -156,7 +156,8 @@ impl Syncer {
     /// One attempt: what the remote has not yet, on top of the head that we saw.
     fn push_onto(&self, local: &Local, base: Option<Remembered>) -> Result<u64, SyncError> {
         if !self.memory.is_probed(&self.store.inner) {
-            self.remote.probe().map_err(|e| self.remote_error("", e))?;
+            let probed = self.remote.probe();
+            probed.map_err(|e| self.remote_error("", e.not_in_doubt()))?;
             self.memory.set_probed(&self.store.inner)?;
         }
         let now = self.store.inner.environment.now_us();
@@ -200,13 +201,18 @@ impl Syncer {
                 if claim.device != self.device
                     && now < claim.until_us.saturating_add(CLOCK_SKEW_US) =>
             {
-                Err(SyncError::Claimed {
-                    session: local.id.clone(),
-                    by: hex(&claim.device),
-                    until_us: claim.until_us,
-                })
+                Err(self.claimed(&local.id, &claim))
             }
             _ => Ok(()),
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what this device is told")]
+    pub(super) fn claimed(&self, session_id: &str, claim: &ClaimEntry) -> SyncError {
+        SyncError::Claimed {
+            session: session_id.to_owned(),
+            by: hex(&claim.device),
+            until_us: claim.until_us,
         }
     }
 

@@ -59,6 +59,17 @@ pub enum RemoteError {
     Configuration(String),
 }
 
+impl RemoteError {
+    /// The error where it does not matter whether the request took effect: no history hangs on it.
+    pub(super) fn not_in_doubt(self) -> Self {
+        match self {
+            Self::Ambiguous(why) => Self::Unreachable(why),
+            Self::Precondition => Self::Unreachable("an object's name was taken".to_owned()),
+            other => other,
+        }
+    }
+}
+
 /// A bucket, or a part of one.
 ///
 /// Keys are below the remote's own prefix and use `/`. An implementation never repeats a conditional put by

@@ -78,7 +78,12 @@ impl Commit {
     /// The commit at the start of `bytes`; every part of it is checked.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let header = FrameHeader::decode(bytes)?;
-        let local = [header.salt, header.epoch, header.offset, u32::from(header.flags)];
+        let local = [
+            header.salt,
+            header.epoch,
+            header.offset,
+            u32::from(header.flags),
+        ];
         if header.kind != Kind::Events || header.durable_version != 0 || local != [0; 4] {
             return Err(Fault::HeaderValue("not a shared commit"));
         }
@@ -103,8 +108,13 @@ impl Commit {
         let mut commits: Vec<Self> = Vec::new();
         while !bytes.is_empty() {
             let commit = Self::decode(bytes)?;
-            if commits.last().is_some_and(|last| !commit.follows(&last.point())) {
-                return Err(Fault::Sequence("a commit does not follow the one before it"));
+            if commits
+                .last()
+                .is_some_and(|last| !commit.follows(&last.point()))
+            {
+                return Err(Fault::Sequence(
+                    "a commit does not follow the one before it",
+                ));
             }
             bytes = &bytes[commit.bytes.len()..];
             commits.push(commit);
@@ -183,7 +193,10 @@ mod tests {
         let again = Commit::decode(commit.bytes()).unwrap();
         assert_eq!(again, commit);
         assert_eq!((again.point().version, again.prev_link()), (8, 9));
-        assert_eq!((again.header.salt, again.header.epoch, again.header.offset), (0, 0, 0));
+        assert_eq!(
+            (again.header.salt, again.header.epoch, again.header.offset),
+            (0, 0, 0)
+        );
     }
 
     #[test]

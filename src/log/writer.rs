@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::event::EventKind;
 use crate::format::{
-    Commit, Envelope, FRAME_HEADER_LEN, FrameSpec, Kind, MAX_EVENTS, MAX_FRAME_LEN, SEGMENT_HEADER_LEN,
-    Seal, SegmentHeader, encode_frame, first_link,
+    Commit, Envelope, FRAME_HEADER_LEN, FrameSpec, Kind, MAX_EVENTS, MAX_FRAME_LEN,
+    SEGMENT_HEADER_LEN, Seal, SegmentHeader, encode_frame, first_link,
 };
 use crate::storage::{OpenMode, Storage, StorageFile, write_all_at};
 use crate::{Error, Result, Version};

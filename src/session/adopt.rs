@@ -35,7 +35,9 @@ impl Session {
             what: format!("session {:?}", self.id),
             reason,
         };
-        let frame = commit.frame().map_err(|fault| unusable(fault.to_string()))?;
+        let frame = commit
+            .frame()
+            .map_err(|fault| unusable(fault.to_string()))?;
         let (expected, actual) = (Version(commit.first_version() - 1), inner.state.version());
         if expected != actual {
             return Err(Error::VersionConflict {
@@ -47,25 +49,37 @@ impl Session {
         let mut state = inner.state.clone();
         for item in events(&frame, 0, 0) {
             let Replayed::Event(event) = &item else {
-                return Err(unusable("a commit holds an event that is not whole".to_owned()));
+                return Err(unusable(
+                    "a commit holds an event that is not whole".to_owned(),
+                ));
             };
             if event.kind.must_understand() {
                 return Err(Error::UnsupportedVersion {
                     path: self.dir.clone(),
-                    found: format!("1 with event kind {} at version {}", event.kind.byte(), event.version),
+                    found: format!(
+                        "1 with event kind {} at version {}",
+                        event.kind.byte(),
+                        event.version
+                    ),
                     supported: 1,
                     writer: "a newer program".to_owned(),
                 });
             }
             if event.kind == EventKind::SessionCreated && event.subject != &*self.id {
-                return Err(unusable(format!("the commits are session {:?}'s", event.subject)));
+                return Err(unusable(format!(
+                    "the commits are session {:?}'s",
+                    event.subject
+                )));
             }
             state.apply(&item);
         }
         if inner.writer.is_none() {
             self.give_birth(inner, Some(log_id))?;
         }
-        let other = inner.writer.as_ref().is_some_and(|writer| writer.log_id() != log_id);
+        let other = inner
+            .writer
+            .as_ref()
+            .is_some_and(|writer| writer.log_id() != log_id);
         if other && inner.state.version() == Version::ZERO {
             // A creation that never got to its first event left a log with an id of its own.
             self.begin_log(inner, Some(log_id))?;

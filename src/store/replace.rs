@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use crate::session::Session;
 use crate::{Error, Result, id};
 
-use super::inner::{Inner, SESSIONS};
 use super::Store;
+use super::inner::{Inner, SESSIONS};
 
 /// What the directory of a session is called while it is built to replace one.
 const SWAP: &str = ".swap-";
@@ -72,7 +72,10 @@ impl Inner {
         };
         self.sync(&sessions)?;
         self.take_name(id)?;
-        tracing::info!(session = id, "finished an interrupted replacement of the log");
+        tracing::info!(
+            session = id,
+            "finished an interrupted replacement of the log"
+        );
         Ok(true)
     }
 

@@ -45,7 +45,8 @@ pub(super) fn replace_file(storage: &dyn Storage, path: &Path, bytes: &[u8]) -> 
         .open(&temporary, OpenMode::CreateNew)
         .map_err(Error::io("create", &temporary))?;
     write_all_at(&*file, bytes, 0).map_err(Error::io("write", &temporary))?;
-    file.sync_data().map_err(Error::io("fdatasync", &temporary))?;
+    file.sync_data()
+        .map_err(Error::io("fdatasync", &temporary))?;
     storage
         .rename(&temporary, path)
         .map_err(Error::io("rename", &temporary))?;

@@ -37,16 +37,16 @@ impl Relation {
 }
 
 impl Syncer {
-    pub(super) fn relation(
-        &self,
-        local: &Local,
-        fetched: &Fetched,
-    ) -> Result<Relation, SyncError> {
+    pub(super) fn relation(&self, local: &Local, fetched: &Fetched) -> Result<Relation, SyncError> {
         if let Some(relation) = Relation::locally(local, &fetched.head)? {
             return Ok(relation);
         }
         let has = self.remote_has(&local.id, fetched, &local.tip)?;
-        Ok(if has { Relation::Behind } else { Relation::Diverged })
+        Ok(if has {
+            Relation::Behind
+        } else {
+            Relation::Diverged
+        })
     }
 
     /// Whether the remote's history has a commit that ends at `point`.
@@ -109,11 +109,13 @@ fn last_shared(
 ) -> Result<(), SyncError> {
     let points: BTreeMap<u64, Point> = points.map(|point| (point.version, point)).collect();
     let from = common.version;
-    local.reader.commits(from, local.tip.version, &mut |_, point| {
-        if points.get(&point.version) == Some(&point) {
-            *common = point;
-        }
-        Ok(true)
-    })?;
+    local
+        .reader
+        .commits(from, local.tip.version, &mut |_, point| {
+            if points.get(&point.version) == Some(&point) {
+                *common = point;
+            }
+            Ok(true)
+        })?;
     Ok(())
 }

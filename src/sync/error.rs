@@ -20,7 +20,9 @@ pub enum SyncError {
         source: RemoteError,
     },
     /// Whether the last push took effect is not known. The next sync settles it; nothing is written twice.
-    #[error("{session}: whether the push took effect is not known ({source}); the next sync settles it")]
+    #[error(
+        "{session}: whether the push took effect is not known ({source}); the next sync settles it"
+    )]
     OutcomeUnknown {
         /// The session's id.
         session: String,
@@ -28,7 +30,9 @@ pub enum SyncError {
         source: RemoteError,
     },
     /// An object of the remote fails its checks. Nothing of it was applied.
-    #[error("{key} is damaged: {reason}; `remote verify` reads everything, a device that has the events can `remote repair`")]
+    #[error(
+        "{key} is damaged: {reason}; `remote verify` reads everything, a device that has the events can `remote repair`"
+    )]
     Damaged {
         /// The object's key.
         key: String,
@@ -47,7 +51,9 @@ pub enum SyncError {
     },
     /// The remote lost what this device knows it had. Nothing is pushed until somebody decides: see
     /// [`super::Syncer::forget`].
-    #[error("{session}: the remote is at generation {found}, but this device has seen {known}: it lost data or was restored; nothing is pushed until you decide")]
+    #[error(
+        "{session}: the remote is at generation {found}, but this device has seen {known}: it lost data or was restored; nothing is pushed until you decide"
+    )]
     RemoteLost {
         /// The session's id.
         session: String,
@@ -73,7 +79,9 @@ pub enum SyncError {
     #[error("the remote has no session {0:?}")]
     NotFound(String),
     /// Versions that a repair gave up here and that the remote does not have: what follows cannot be pushed.
-    #[error("{session}: versions {first} to {last} were given up by a repair and cannot be pushed; repair from another copy, or fork")]
+    #[error(
+        "{session}: versions {first} to {last} were given up by a repair and cannot be pushed; repair from another copy, or fork"
+    )]
     GivenUp {
         /// The session's id.
         session: String,

@@ -133,8 +133,10 @@ impl Syncer {
             let fetched: Vec<Result<Vec<Commit>, SyncError>> = match some {
                 [one] => vec![fetch(one)],
                 some => std::thread::scope(|scope| {
-                    let threads: Vec<_> =
-                        some.iter().map(|one| scope.spawn(move || fetch(one))).collect();
+                    let threads: Vec<_> = some
+                        .iter()
+                        .map(|one| scope.spawn(move || fetch(one)))
+                        .collect();
                     let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
                         thread.join().unwrap_or_else(|_| {
                             let lost = RemoteError::Ambiguous("a thread panicked".to_owned());

@@ -74,14 +74,19 @@ pub(super) enum HeadFault {
 impl Sealed {
     /// The object's name, beside the head.
     pub(super) fn name(&self) -> String {
-        format!("{:020}-{:08x}-{:016x}.seg", self.first, self.crc, self.random)
+        format!(
+            "{:020}-{:08x}-{:016x}.seg",
+            self.first, self.crc, self.random
+        )
     }
 }
 
 impl Head {
     /// The version before the tail's first.
     pub(super) fn sealed_to(&self) -> Point {
-        self.sealed.last().map_or_else(|| self.beginning(), |sealed| sealed.last)
+        self.sealed
+            .last()
+            .map_or_else(|| self.beginning(), |sealed| sealed.last)
     }
 
     /// Where every history of this log begins.
@@ -102,8 +107,8 @@ impl Head {
 
     pub(super) fn encode(&self) -> Vec<u8> {
         let claim = self.claim.unwrap_or_default();
-        let flags = (u32::from(self.tombstone) * TOMBSTONE)
-            | (u32::from(self.claim.is_some()) * CLAIM);
+        let flags =
+            (u32::from(self.tombstone) * TOMBSTONE) | (u32::from(self.claim.is_some()) * CLAIM);
         let len = FIXED + SEALED * self.sealed.len() + self.tail.len() + 4;
         let mut out = Vec::with_capacity(len);
         out.extend_from_slice(&MAGIC);
@@ -142,7 +147,9 @@ impl Head {
     /// Decodes and checks all but the tail's commits. Checks in the order magic, header checksum, version, so
     /// that a flipped version byte reads as damage.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, HeadFault> {
-        let fixed = bytes.get(..FIXED).ok_or(HeadFault::Damaged("shorter than its header"))?;
+        let fixed = bytes
+            .get(..FIXED)
+            .ok_or(HeadFault::Damaged("shorter than its header"))?;
         if fixed[..8] != MAGIC {
             return Err(HeadFault::Damaged("it is not a head"));
         }
@@ -151,7 +158,9 @@ impl Head {
         }
         let major = u16::from_le_bytes([fixed[8], fixed[9]]);
         if major != MAJOR {
-            let writer = fixed[128..152].iter().filter(|b| b.is_ascii_graphic() || **b == b' ');
+            let writer = fixed[128..152]
+                .iter()
+                .filter(|b| b.is_ascii_graphic() || **b == b' ');
             let writer = writer.map(|b| char::from(*b)).collect();
             return Err(HeadFault::Newer { major, writer });
         }
@@ -215,7 +224,8 @@ impl Head {
             next = sealed.last.version + 1;
         }
         let ends = self.last.version + 1 >= next && self.last.version < u64::MAX >> 1;
-        ends.then_some(()).ok_or(HeadFault::Damaged("its last version"))
+        ends.then_some(())
+            .ok_or(HeadFault::Damaged("its last version"))
     }
 }
 
@@ -284,7 +294,10 @@ mod tests {
     #[test]
     fn a_head_comes_back_as_it_was() {
         assert_eq!(Head::decode(&head().encode()), Ok(head()));
-        assert_eq!(head().sealed[0].name(), "00000000000000000001-00000008-000000000000004d.seg");
+        assert_eq!(
+            head().sealed[0].name(),
+            "00000000000000000001-00000008-000000000000004d.seg"
+        );
     }
 
     #[test]
@@ -293,10 +306,16 @@ mod tests {
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(matches!(Head::decode(&bad), Err(HeadFault::Damaged(_))), "bit {bit}");
+            assert!(
+                matches!(Head::decode(&bad), Err(HeadFault::Damaged(_))),
+                "bit {bit}"
+            );
         }
         for len in 0..good.len() {
-            assert!(matches!(Head::decode(&good[..len]), Err(HeadFault::Damaged(_))));
+            assert!(matches!(
+                Head::decode(&good[..len]),
+                Err(HeadFault::Damaged(_))
+            ));
         }
     }
 

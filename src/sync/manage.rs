@@ -157,13 +157,15 @@ impl Syncer {
             let Err(error) = found else { return Ok(()) };
             let mut run = Run::after(before);
             if local.log_id == fetched.head.log_id && local.has(&sealed.last)? {
-                local.reader.commits(before.version, sealed.last.version, &mut |frame, _| {
-                    let commit = Commit::of(frame).ok().filter(|c| c.follows(&run.last));
-                    if let Some(commit) = &commit {
-                        run.push(commit);
-                    }
-                    Ok(commit.is_some())
-                })?;
+                local
+                    .reader
+                    .commits(before.version, sealed.last.version, &mut |frame, _| {
+                        let commit = Commit::of(frame).ok().filter(|c| c.follows(&run.last));
+                        if let Some(commit) = &commit {
+                            run.push(commit);
+                        }
+                        Ok(commit.is_some())
+                    })?;
             }
             if run.last != sealed.last || !matches!(error, SyncError::Damaged { .. }) {
                 return Err(error);
@@ -192,22 +194,36 @@ impl Syncer {
     /// new names.
     pub fn collect(&self, session_id: &str, grace: Duration) -> Result<usize, SyncError> {
         let prefix = object_key(session_id, "");
-        let list = || self.remote.list(&prefix).map_err(|e| self.remote_error(&prefix, e));
+        let list = || {
+            self.remote
+                .list(&prefix)
+                .map_err(|e| self.remote_error(&prefix, e))
+        };
         let unnamed = |head: &Head, key: &str| {
             let name = key.strip_prefix(&prefix).unwrap_or_default();
             name.ends_with(".seg") && head.sealed.iter().all(|sealed| sealed.name() != name)
         };
         let fetched = self.existing(session_id)?;
-        if !list()?.iter().any(|object| unnamed(&fetched.head, &object.key)) {
+        if !list()?
+            .iter()
+            .any(|object| unnamed(&fetched.head, &object.key))
+        {
             return Ok(0);
         }
         let head = self.change_head(session_id, &mut |_, _| Ok(true))?;
         let listed = list()?;
-        let now = listed.iter().map(|object| object.modified_us).max().unwrap_or(0);
+        let now = listed
+            .iter()
+            .map(|object| object.modified_us)
+            .max()
+            .unwrap_or(0);
         let grace = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
         let old = |modified: u64| modified.saturating_add(grace) <= now;
         let mut removed = 0;
-        for object in listed.iter().filter(|o| unnamed(&head, &o.key) && old(o.modified_us)) {
+        for object in listed
+            .iter()
+            .filter(|o| unnamed(&head, &o.key) && old(o.modified_us))
+        {
             let deleted = self.remote.delete(&object.key);
             deleted.map_err(|e| self.remote_error(&object.key, e))?;
             removed += 1;

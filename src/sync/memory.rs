@@ -85,7 +85,10 @@ impl Memory {
 
     /// Whether the remote was seen to honour conditional writes.
     pub(super) fn is_probed(&self, store: &Inner) -> bool {
-        store.storage.open(&self.dir.join(PROBED), OpenMode::Read).is_ok()
+        store
+            .storage
+            .open(&self.dir.join(PROBED), OpenMode::Read)
+            .is_ok()
     }
 
     /// Takes note that the remote honours conditional writes.

@@ -201,7 +201,10 @@ impl Syncer {
 
     /// The sessions that the remote has, deleted ones included, sorted.
     pub fn remote_sessions(&self) -> Result<Vec<String>, SyncError> {
-        let listed = self.remote.list(ROOT).map_err(|e| self.remote_error(ROOT, e))?;
+        let listed = self
+            .remote
+            .list(ROOT)
+            .map_err(|e| self.remote_error(ROOT, e))?;
         let heads = listed.iter().filter_map(|object| {
             let name = object.key.strip_prefix(ROOT)?.strip_suffix("/head")?;
             id::decode(name)
@@ -212,7 +215,10 @@ impl Syncer {
     /// Fetches and checks the head.
     fn head(&self, session_id: &str) -> Result<Option<Fetched>, SyncError> {
         let key = head_key(session_id);
-        let got = self.remote.get(&key, MAX_HEAD).map_err(|e| self.remote_error(&key, e))?;
+        let got = self
+            .remote
+            .get(&key, MAX_HEAD)
+            .map_err(|e| self.remote_error(&key, e))?;
         let known = self.memory.read(&self.store.inner, session_id)?;
         let known_generation = known.as_ref().map_or(0, |known| known.head.generation);
         let lost = |found| SyncError::RemoteLost {
@@ -221,7 +227,11 @@ impl Syncer {
             found,
         };
         let Some((bytes, tag)) = got else {
-            return if known_generation > 0 { Err(lost(0)) } else { Ok(None) };
+            return if known_generation > 0 {
+                Err(lost(0))
+            } else {
+                Ok(None)
+            };
         };
         let damaged = |reason: &str| SyncError::Damaged {
             key: key.clone(),

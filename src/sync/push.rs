@@ -22,13 +22,20 @@ pub(super) const CLOCK_SKEW_US: u64 = 30_000_000;
 /// Where a push or a comparison ended.
 #[derive(Debug)]
 pub(super) enum Step {
-    Pushed { remote: u64 },
+    Pushed {
+        remote: u64,
+    },
     Equal,
     /// The remote has no such session.
     Absent,
     Behind(Box<Fetched>),
-    Ahead { remote: u64 },
-    Diverged { common: Point, fetched: Box<Fetched> },
+    Ahead {
+        remote: u64,
+    },
+    Diverged {
+        common: Point,
+        fetched: Box<Fetched>,
+    },
     Deleted,
 }
 
@@ -225,29 +232,33 @@ impl Syncer {
         }
         let mut failed = None;
         let from = run.last.version;
-        local.reader.commits(from, local.tip.version, &mut |frame, point| {
-            let commit = Commit::of(frame).ok().filter(|commit| commit.follows(&run.last));
-            let Some(commit) = commit else {
-                failed = Some(SyncError::GivenUp {
-                    session: local.id.clone(),
-                    first: Version(run.last.version + 1),
-                    last: Version(point.version),
-                });
-                return Ok(false);
-            };
-            run.push(&commit);
-            if run.bytes.len() >= SEAL_LEN {
-                match self.seal(&local.id, local.log_id, &run) {
-                    Ok(sealed) => head.sealed.push(sealed),
-                    Err(e) => {
-                        failed = Some(e);
-                        return Ok(false);
+        local
+            .reader
+            .commits(from, local.tip.version, &mut |frame, point| {
+                let commit = Commit::of(frame)
+                    .ok()
+                    .filter(|commit| commit.follows(&run.last));
+                let Some(commit) = commit else {
+                    failed = Some(SyncError::GivenUp {
+                        session: local.id.clone(),
+                        first: Version(run.last.version + 1),
+                        last: Version(point.version),
+                    });
+                    return Ok(false);
+                };
+                run.push(&commit);
+                if run.bytes.len() >= SEAL_LEN {
+                    match self.seal(&local.id, local.log_id, &run) {
+                        Ok(sealed) => head.sealed.push(sealed),
+                        Err(e) => {
+                            failed = Some(e);
+                            return Ok(false);
+                        }
                     }
+                    run = Run::after(point);
                 }
-                run = Run::after(point);
-            }
-            Ok(true)
-        })?;
+                Ok(true)
+            })?;
         if let Some(error) = failed {
             return Err(error);
         }
@@ -270,16 +281,29 @@ impl Syncer {
             let len = sealed.len as usize;
             len <= run.bytes.len() && len + run.bytes.len() <= SEAL_LEN
         };
-        while let Some(sealed) = head.sealed.last().filter(|sealed| fits(sealed, run)).copied() {
-            let before = head.sealed.len().checked_sub(2).map(|i| head.sealed[i].last);
+        while let Some(sealed) = head
+            .sealed
+            .last()
+            .filter(|sealed| fits(sealed, run))
+            .copied()
+        {
+            let before = head
+                .sealed
+                .len()
+                .checked_sub(2)
+                .map(|i| head.sealed[i].last);
             let mut longer = Run::after(before.unwrap_or_else(|| head.beginning()));
-            local.reader.commits(longer.last.version, sealed.last.version, &mut |frame, _| {
-                let commit = Commit::of(frame).ok().filter(|commit| commit.follows(&longer.last));
-                if let Some(commit) = &commit {
-                    longer.push(commit);
-                }
-                Ok(commit.is_some())
-            })?;
+            local
+                .reader
+                .commits(longer.last.version, sealed.last.version, &mut |frame, _| {
+                    let commit = Commit::of(frame)
+                        .ok()
+                        .filter(|commit| commit.follows(&longer.last));
+                    if let Some(commit) = &commit {
+                        longer.push(commit);
+                    }
+                    Ok(commit.is_some())
+                })?;
             if longer.last != sealed.last {
                 // The local log has a gap where the remote has none: its object stays as it is.
                 break;

@@ -55,19 +55,25 @@ impl Syncer {
     ) -> Result<(), SyncError> {
         let log_id = fetched.head.log_id;
         let (mut last, mut batch, mut len) = (fetched.head.beginning(), Vec::new(), 0);
-        local.reader.commits(0, common.version, &mut |frame, point| {
-            // What a repair gave up here may still be there.
-            let commit = Commit::of(frame).ok().filter(|commit| commit.follows(&last));
-            let Some(commit) = commit else { return Ok(false) };
-            len += commit.bytes().len();
-            batch.push(commit);
-            last = point;
-            if len > BATCH {
-                new.adopt(log_id, &batch)?;
-                (batch, len) = (Vec::new(), 0);
-            }
-            Ok(true)
-        })?;
+        local
+            .reader
+            .commits(0, common.version, &mut |frame, point| {
+                // What a repair gave up here may still be there.
+                let commit = Commit::of(frame)
+                    .ok()
+                    .filter(|commit| commit.follows(&last));
+                let Some(commit) = commit else {
+                    return Ok(false);
+                };
+                len += commit.bytes().len();
+                batch.push(commit);
+                last = point;
+                if len > BATCH {
+                    new.adopt(log_id, &batch)?;
+                    (batch, len) = (Vec::new(), 0);
+                }
+                Ok(true)
+            })?;
         new.adopt(log_id, &batch)?;
         let (head, tail) = (&fetched.head, &fetched.tail);
         self.commits_after(&local.id, head, tail, last.version, &mut |commits| {
@@ -85,20 +91,22 @@ pub(super) fn write_ours(
     log_id: [u8; 16],
 ) -> Result<Replan> {
     let mut replan = Replan::new(state_at(local, common.version)?);
-    local.reader.commits(common.version, local.tip.version, &mut |frame, point| {
-        let mut plan_all = |plan: &mut crate::session::Plan<'_>| {
-            for item in events(frame, 0, 0) {
-                // What was given up has no text to repeat; the branch keeps what is left of it.
-                match &item {
-                    Replayed::Event(event) => replan.event(event, plan)?,
-                    lost => replan.held_back.push(lost.version()),
+    local
+        .reader
+        .commits(common.version, local.tip.version, &mut |frame, point| {
+            let mut plan_all = |plan: &mut crate::session::Plan<'_>| {
+                for item in events(frame, 0, 0) {
+                    // What was given up has no text to repeat; the branch keeps what is left of it.
+                    match &item {
+                        Replayed::Event(event) => replan.event(event, plan)?,
+                        lost => replan.held_back.push(lost.version()),
+                    }
                 }
-            }
-            Ok(())
-        };
-        new.write_anew(log_id, point.time_us, &mut plan_all)?;
-        Ok(true)
-    })?;
+                Ok(())
+            };
+            new.write_anew(log_id, point.time_us, &mut plan_all)?;
+            Ok(true)
+        })?;
     Ok(replan)
 }
 

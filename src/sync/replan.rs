@@ -65,7 +65,10 @@ impl Replan {
         match event.kind {
             EventKind::SessionCreated if plan.state.session_id().is_some() => Ok(()),
             EventKind::AgentCreated
-                if plan.state.agent(&subject).is_some_and(|a| a.record().is_some()) =>
+                if plan
+                    .state
+                    .agent(&subject)
+                    .is_some_and(|a| a.record().is_some()) =>
             {
                 Ok(())
             }
@@ -84,7 +87,9 @@ impl Replan {
                 let theirs = plan.state.agent(&subject).and_then(Agent::record);
                 let theirs = theirs.map(crate::Document::text);
                 let merged = self.merged(event, theirs, |ours| {
-                    ours.agent(&subject).and_then(Agent::record).map(crate::Document::text)
+                    ours.agent(&subject)
+                        .and_then(Agent::record)
+                        .map(crate::Document::text)
                 });
                 merged.map_or(Ok(()), |text| {
                     let sync = Sync::Whole(text, Form::Plain);
@@ -144,7 +149,11 @@ impl Replan {
         let next = known.map_or(0, Agent::next_message_id);
         let taken = known.is_some_and(|known| known.has_message(event.message_id));
         let in_place = event.message_id >= next || event.flags & OUT_OF_ORDER != 0;
-        let id = if in_place && !taken { event.message_id } else { next };
+        let id = if in_place && !taken {
+            event.message_id
+        } else {
+            next
+        };
         let mut form = event.form;
         let (mut payload, mut extra) = (event.payload.to_owned(), Arc::from(event.extra));
         if id != event.message_id {
@@ -170,7 +179,11 @@ impl Replan {
     fn change(&mut self, event: &Event<'_>, agent: &Arc<str>, plan: &mut Plan<'_>) -> Result<()> {
         let moved = self.ids.get(&(Arc::clone(agent), event.message_id));
         let id = moved.copied().unwrap_or(event.message_id);
-        let Some(theirs) = plan.state.agent(agent).filter(|theirs| theirs.has_message(id)) else {
+        let Some(theirs) = plan
+            .state
+            .agent(agent)
+            .filter(|theirs| theirs.has_message(id))
+        else {
             return Ok(());
         };
         let agent = Arc::clone(agent);
@@ -179,8 +192,8 @@ impl Replan {
             return plan.op(&Op::RedactMessage { agent, id, payload });
         }
         let ours = self.ours.agent(&agent);
-        let redacted_there = theirs.is_redacted(id)
-            && !ours.is_some_and(|ours| ours.is_redacted(event.message_id));
+        let redacted_there =
+            theirs.is_redacted(id) && !ours.is_some_and(|ours| ours.is_redacted(event.message_id));
         if redacted_there && event.flags & REDACTED == 0 {
             // A redaction on another device must not be undone by an update that did not know of it.
             return Ok(());
@@ -219,7 +232,10 @@ fn raw(event: &Event<'_>) -> Draft {
 /// The event as one of the session `id`.
 pub(super) fn renamed(event: &Event<'_>, id: &str) -> Result<Draft> {
     let draft = raw(event);
-    if !matches!(event.kind, EventKind::SessionCreated | EventKind::SessionUpdated) {
+    if !matches!(
+        event.kind,
+        EventKind::SessionCreated | EventKind::SessionUpdated
+    ) {
         return Ok(draft);
     }
     let mut quoted = String::new();

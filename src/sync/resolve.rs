@@ -43,7 +43,11 @@ impl Syncer {
                 Resolution::TakeRemote => {
                     let branch = self.take_remote(&session, &local, &fetched, &common)?;
                     let set_aside = (Version(common.version + 1), Version(local.tip.version));
-                    Ok(took(&local, &fetched, Outcome::TookRemote { set_aside, branch }))
+                    Ok(took(
+                        &local,
+                        &fetched,
+                        Outcome::TookRemote { set_aside, branch },
+                    ))
                 }
             },
             Step::Behind(fetched) => self.pull_local(&local, Some(&session), &fetched),
@@ -113,17 +117,19 @@ impl Syncer {
                 .is_some_and(|made| made.log_id == log_id && made.tip.version == local.tip.version)
         };
         let built = self.store.build_beside(new_id, |new| {
-            local.reader.commits(0, local.tip.version, &mut |frame, point| {
-                new.write_anew(log_id, point.time_us, &mut |plan| {
-                    for item in events(frame, 0, 0) {
-                        if let Replayed::Event(event) = &item {
-                            plan.emit(renamed(event, new_id)?);
+            local
+                .reader
+                .commits(0, local.tip.version, &mut |frame, point| {
+                    new.write_anew(log_id, point.time_us, &mut |plan| {
+                        for item in events(frame, 0, 0) {
+                            if let Replayed::Event(event) = &item {
+                                plan.emit(renamed(event, new_id)?);
+                            }
                         }
-                    }
-                    Ok(())
-                })?;
-                Ok(true)
-            })
+                        Ok(())
+                    })?;
+                    Ok(true)
+                })
         });
         match built {
             // A crash came between the two steps: the first is done.

@@ -27,7 +27,7 @@ const READ_RETRIES: usize = 3;
 const NO_TAG: &str = "00000000000000000000000000000000";
 
 /// How a bucket is reached; what is not set here comes from the usual `AWS_*` variables.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct S3Options {
     /// The server's URL, if it is not Amazon's.
     pub endpoint: Option<String>,
@@ -35,6 +35,18 @@ pub struct S3Options {
     pub region: Option<String>,
     /// Whether `http` is allowed: requests and answers can be read and changed on their way then.
     pub allow_http: bool,
+    /// The access key's id and its secret.
+    pub keys: Option<(String, String)>,
+}
+
+impl fmt::Debug for S3Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3Options")
+            .field("endpoint", &self.endpoint)
+            .field("region", &self.region)
+            .field("allow_http", &self.allow_http)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A [`Remote`] in a bucket.
@@ -59,9 +71,13 @@ impl S3Remote {
     /// Errors: [`RemoteError::Configuration`].
     pub fn open(url: &str, options: &S3Options) -> Result<Self, RemoteError> {
         let wrong = |why: &str| {
-            RemoteError::Configuration(format!("{url:?} cannot be used: {why}; give s3://BUCKET/PREFIX"))
+            RemoteError::Configuration(format!(
+                "{url:?} cannot be used: {why}; give s3://BUCKET/PREFIX"
+            ))
         };
-        let rest = url.strip_prefix("s3://").ok_or_else(|| wrong("it is not an S3 URL"))?;
+        let rest = url
+            .strip_prefix("s3://")
+            .ok_or_else(|| wrong("it is not an S3 URL"))?;
         if rest.contains(['@', '?', '#']) {
             return Err(wrong("it has more than a bucket and a prefix"));
         }
@@ -90,7 +106,14 @@ impl S3Remote {
         if let Some(region) = &options.region {
             builder = builder.with_region(region);
         }
-        let has_keys = builder.get_config_value(&AmazonS3ConfigKey::AccessKeyId).is_some();
+        if let Some((id, secret)) = &options.keys {
+            builder = builder
+                .with_access_key_id(id)
+                .with_secret_access_key(secret);
+        }
+        let has_keys = builder
+            .get_config_value(&AmazonS3ConfigKey::AccessKeyId)
+            .is_some();
         let build = |retries| {
             let retry = RetryConfig {
                 max_retries: retries,
@@ -124,7 +147,8 @@ impl S3Remote {
 
     fn path(&self, key: &str) -> Result<Path, RemoteError> {
         let key = format!("{}{key}", self.prefix);
-        Path::parse(key.trim_end_matches('/')).map_err(|e| RemoteError::Configuration(e.to_string()))
+        Path::parse(key.trim_end_matches('/'))
+            .map_err(|e| RemoteError::Configuration(e.to_string()))
     }
 
     /// Runs a request on the remote's own thread, so that the caller may be in a runtime too.
@@ -307,7 +331,9 @@ impl Failed {
                 failed.kind = match http.kind() {
                     HttpErrorKind::Connect => "no connection",
                     HttpErrorKind::Timeout => "no answer in time",
-                    HttpErrorKind::Interrupted | HttpErrorKind::Request => "the connection was lost",
+                    HttpErrorKind::Interrupted | HttpErrorKind::Request => {
+                        "the connection was lost"
+                    }
                     _ => "the answer cannot be read",
                 };
                 failed.not_sent = http.kind() == HttpErrorKind::Connect;
@@ -355,15 +381,25 @@ mod tests {
         let options = S3Options {
             endpoint: endpoint.map(str::to_owned),
             region: Some("us-east-1".to_owned()),
-            allow_http: false,
+            ..S3Options::default()
         };
         S3Remote::open(url, &options)
     }
 
     #[test]
     fn a_url_is_a_bucket_and_a_prefix_and_nothing_else() {
-        for wrong in ["", "http://x/y", "s3://", "s3:///x", "s3://key:secret@bucket/x", "s3://b/a//b"] {
-            assert!(matches!(open(wrong, None), Err(RemoteError::Configuration(_))), "{wrong}");
+        for wrong in [
+            "",
+            "http://x/y",
+            "s3://",
+            "s3:///x",
+            "s3://key:secret@bucket/x",
+            "s3://b/a//b",
+        ] {
+            assert!(
+                matches!(open(wrong, None), Err(RemoteError::Configuration(_))),
+                "{wrong}"
+            );
         }
         assert_eq!(open("s3://b/a/", None).unwrap().name(), "s3://b/a");
     }
@@ -371,7 +407,9 @@ mod tests {
     #[test]
     fn http_must_be_asked_for() {
         let refused = open("s3://b", Some("http://127.0.0.1:1"));
-        assert!(matches!(refused, Err(RemoteError::Configuration(text)) if text.contains("allow http")));
+        assert!(
+            matches!(refused, Err(RemoteError::Configuration(text)) if text.contains("allow http"))
+        );
     }
 
     #[test]

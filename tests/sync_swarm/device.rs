@@ -68,7 +68,10 @@ impl Device {
     pub(crate) fn store(&self) -> Result<Store, Error> {
         let options = Store::options().storage(Arc::new(self.disk.clone()));
         let environment = Arc::clone(&self.environment) as Arc<dyn Environment>;
-        options.environment(environment).segment_len(4096).open("/store")
+        options
+            .environment(environment)
+            .segment_len(4096)
+            .open("/store")
     }
 
     pub(crate) fn session(&self) -> Result<Session, Error> {

@@ -19,16 +19,27 @@ fn no_event_is_lost_or_doubled_between_devices() {
     let from: u64 = std::env::var("SESSIONLOG_FROM").map_or(0, |n| n.parse().unwrap());
     let mut all = Summary::default();
     for seed in REGRESSIONS.into_iter().chain(from..from + seeds) {
-        all += World::new(seed, false).run().unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        all += World::new(seed, false)
+            .run()
+            .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     }
     println!("{all:?}");
     // The rare paths must be hit, or the swarm proves little.
-    let paths = [all.power_cuts, all.restores, all.rebased, all.forked, all.took, all.unknown];
+    let paths = [
+        all.power_cuts,
+        all.restores,
+        all.rebased,
+        all.forked,
+        all.took,
+        all.unknown,
+    ];
     assert!(paths.iter().all(|count| *count > 0), "{all:?}");
 }
 
 #[test]
 fn a_remote_that_ignores_conditions_is_caught() {
-    let caught = (0..60).filter(|seed| World::new(*seed, true).run().is_err()).count();
+    let caught = (0..60)
+        .filter(|seed| World::new(*seed, true).run().is_err())
+        .count();
     assert!(caught > 0, "the oracle does not notice lost races");
 }

@@ -9,7 +9,8 @@ use sessionlog::sim::{Choice, Seeded};
 use sessionlog::storage::MemoryStorage;
 use sessionlog::sync::sim::{FaultyRemote, Weather};
 use sessionlog::sync::{
-    Condition, Listed, MemoryRemote, Outcome, Remote, RemoteError, Resolution, SyncError, Syncer, Tag,
+    Condition, Listed, MemoryRemote, Outcome, Remote, RemoteError, Resolution, SyncError, Syncer,
+    Tag,
 };
 use sessionlog::{AgentSync, EventKind, Store};
 
@@ -78,7 +79,13 @@ impl World {
             } else {
                 Arc::new(remote.clone())
             };
-            Device::new(!own, &ticks, choice.choose("skew", 5) * DAY_US, remote, link)
+            Device::new(
+                !own,
+                &ticks,
+                choice.choose("skew", 5) * DAY_US,
+                remote,
+                link,
+            )
         });
         let devices = devices.collect();
         Self {
@@ -97,10 +104,15 @@ impl World {
     pub(crate) fn run(mut self) -> Result<Summary, String> {
         for step in 0..30 + self.choice.choose("steps", 40) {
             self.step().map_err(|e| format!("step {step}: {e}"))?;
-            self.check_remote().map_err(|e| format!("after step {step}: {e}"))?;
+            self.check_remote()
+                .map_err(|e| format!("after step {step}: {e}"))?;
         }
         self.settle()?;
-        self.summary.faults = self.devices.iter().map(|device| device.remote.struck()).sum();
+        self.summary.faults = self
+            .devices
+            .iter()
+            .map(|device| device.remote.struck())
+            .sum();
         Ok(self.summary)
     }
 
@@ -123,7 +135,9 @@ impl World {
                 self.sync(at, Some(Resolution::Fork(id)))?;
             }
             17 => {
-                self.devices[at].disk.set_faults(sessionlog::sim::FaultPlan::none());
+                self.devices[at]
+                    .disk
+                    .set_faults(sessionlog::sim::FaultPlan::none());
                 let copy = self.devices[at].disk.kill();
                 self.devices[at].backup = Some(copy);
             }
@@ -139,15 +153,22 @@ impl World {
     fn text(&mut self, at: usize) -> String {
         self.texts += 1;
         let filler = "x".repeat(self.choice.choose("length", 600) as usize);
-        format!("{{\"role\":\"user\",\"n\":\"{at}-{}\",\"content\":\"{filler}\"}}", self.texts)
+        format!(
+            "{{\"role\":\"user\",\"n\":\"{at}-{}\",\"content\":\"{filler}\"}}",
+            self.texts
+        )
     }
 
     /// What a device does on its own; what it acknowledged must never be lost.
     fn append(&mut self, at: usize) {
         let count = 1 + self.choice.choose("batch", 3);
         let all: Vec<String> = (0..count).map(|_| self.text(at)).collect();
-        let Ok(session) = self.devices[at].session() else { return };
-        let batch = all.iter().try_fold(session.batch(), |batch, text| batch.append_json("a", text));
+        let Ok(session) = self.devices[at].session() else {
+            return;
+        };
+        let batch = all
+            .iter()
+            .try_fold(session.batch(), |batch, text| batch.append_json("a", text));
         if batch.and_then(sessionlog::Batch::commit).is_ok() {
             self.acknowledged.extend(all);
         }
@@ -155,8 +176,13 @@ impl World {
 
     fn change(&mut self, at: usize) {
         let text = self.text(at);
-        let Ok(session) = self.devices[at].session() else { return };
-        let known = session.state().agent("a").map_or(0, sessionlog::Agent::next_message_id);
+        let Ok(session) = self.devices[at].session() else {
+            return;
+        };
+        let known = session
+            .state()
+            .agent("a")
+            .map_or(0, sessionlog::Agent::next_message_id);
         let id = self.choice.choose("message", known);
         let redact = self.choice.choose("redact", 2) == 0 && known > 0;
         if redact {
@@ -178,7 +204,11 @@ impl World {
     fn push_or_pull(&mut self, at: usize) -> Result<(), String> {
         let push = self.choice.choose("push", 2) == 0;
         let done = self.devices[at].syncer().and_then(|syncer| {
-            if push { syncer.push(ID) } else { syncer.pull(ID) }
+            if push {
+                syncer.push(ID)
+            } else {
+                syncer.pull(ID)
+            }
         });
         self.note(at, done)
     }
@@ -191,7 +221,11 @@ impl World {
         self.note(at, done)
     }
 
-    fn note(&mut self, at: usize, done: Result<sessionlog::sync::Synced, SyncError>) -> Result<(), String> {
+    fn note(
+        &mut self,
+        at: usize,
+        done: Result<sessionlog::sync::Synced, SyncError>,
+    ) -> Result<(), String> {
         match done {
             Ok(synced) => match synced.outcome {
                 Outcome::Pushed => self.summary.pushed += 1,
@@ -213,7 +247,9 @@ impl World {
 
     /// An old backup comes back: what only this disk had is gone, and everything else is not.
     fn restore(&mut self, at: usize) -> Result<(), String> {
-        let Some(backup) = &self.devices[at].backup else { return Ok(()) };
+        let Some(backup) = &self.devices[at].backup else {
+            return Ok(());
+        };
         let backup = backup.kill();
         self.check_acknowledged()?;
         self.devices[at].disk = backup;
@@ -227,7 +263,11 @@ impl World {
     }
 
     fn everywhere(&self) -> Result<BTreeSet<String>, String> {
-        let mut all: Vec<String> = self.remote.iter().map(|event| event.payload.clone()).collect();
+        let mut all: Vec<String> = self
+            .remote
+            .iter()
+            .map(|event| event.payload.clone())
+            .collect();
         for (at, device) in self.devices.iter().enumerate() {
             let found = texts(&device.disk, Path::new("/store"), &mut all);
             found.map_err(|e| format!("device {at}: {e}"))?;
@@ -238,7 +278,10 @@ impl World {
     fn check_acknowledged(&self) -> Result<(), String> {
         let all = self.everywhere()?;
         match self.acknowledged.iter().find(|text| !all.contains(*text)) {
-            Some(lost) => Err(format!("acknowledged and lost: {}", &lost[..40.min(lost.len())])),
+            Some(lost) => Err(format!(
+                "acknowledged and lost: {}",
+                &lost[..40.min(lost.len())]
+            )),
             None => Ok(()),
         }
     }
@@ -246,21 +289,34 @@ impl World {
     /// The remote has one history, it only grows, and has nothing twice.
     fn check_remote(&mut self) -> Result<(), String> {
         let storage = Arc::new(MemoryStorage::new());
-        let store = Store::options().storage(storage).open("/fresh").map_err(|e| e.to_string())?;
-        let syncer = Syncer::new(&store, Arc::new(self.bucket.clone())).map_err(|e| e.to_string())?;
+        let store = Store::options()
+            .storage(storage)
+            .open("/fresh")
+            .map_err(|e| e.to_string())?;
+        let syncer =
+            Syncer::new(&store, Arc::new(self.bucket.clone())).map_err(|e| e.to_string())?;
         let now = match syncer.clone_session(ID) {
             Ok(_) => events(&store, ID)?,
             Err(SyncError::NotFound(_)) => Vec::new(),
             Err(e) => return Err(format!("the remote cannot be cloned: {e}")),
         };
         if !now.starts_with(&self.remote) {
-            return Err(format!("the remote's history of {} events was rewritten", self.remote.len()));
+            return Err(format!(
+                "the remote's history of {} events was rewritten",
+                self.remote.len()
+            ));
         }
         let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
-        for event in now.iter().filter(|event| event.kind == EventKind::MessageAdded) {
+        for event in now
+            .iter()
+            .filter(|event| event.kind == EventKind::MessageAdded)
+        {
             let before = seen.insert(&event.payload, event.version);
             if let Some(before) = before.filter(|_| !self.brought_back.contains(&event.payload)) {
-                return Err(format!("versions {before} and {} are the same event", event.version));
+                return Err(format!(
+                    "versions {before} and {} are the same event",
+                    event.version
+                ));
             }
         }
         self.remote = now;
@@ -278,7 +334,9 @@ impl World {
         self.check_remote()?;
         for _ in 0..2 {
             for device in &self.devices {
-                let synced = device.syncer().and_then(|s| s.resolve(ID, &Resolution::Rebase));
+                let synced = device
+                    .syncer()
+                    .and_then(|s| s.resolve(ID, &Resolution::Rebase));
                 synced.map_err(|e| format!("the last sync: {e}"))?;
             }
         }
@@ -288,7 +346,10 @@ impl World {
             if events(&store, ID)? != self.remote {
                 return Err(format!("device {at} has another history than the remote"));
             }
-            let quiet = device.syncer().and_then(|s| s.sync(ID)).map_err(|e| e.to_string())?;
+            let quiet = device
+                .syncer()
+                .and_then(|s| s.sync(ID))
+                .map_err(|e| e.to_string())?;
             if quiet.outcome != Outcome::Equal {
                 return Err(format!("device {at} is not done: {quiet:?}"));
             }

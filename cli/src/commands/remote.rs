@@ -106,7 +106,10 @@ pub(crate) fn run(args: &Args, command: &RemoteCommand) -> Result<u8, Failure> {
                 let object = Object::default().text("session_id", session);
                 json_line(&object.value("deleted", true).finish())?;
             } else {
-                line(format_args!("{NAME}{}{NAME:#} is deleted", one_line(session)))?;
+                line(format_args!(
+                    "{NAME}{}{NAME:#} is deleted",
+                    one_line(session)
+                ))?;
             }
             Ok(0)
         }
@@ -127,7 +130,11 @@ fn inspect(args: &Args, syncer: &Syncer, ids: &[String], all: bool) -> Result<u8
                 "{NAME}{name}{NAME:#}  version {version}  {FAINT}{objects} objects, {bytes}{FAINT:#}{deleted}"
             ))?;
             for (key, reason) in &report.damage {
-                line(format_args!("  {BAD}{}{BAD:#}: {}", one_line(key), one_line(reason)))?;
+                line(format_args!(
+                    "  {BAD}{}{BAD:#}: {}",
+                    one_line(key),
+                    one_line(reason)
+                ))?;
             }
         }
         if !report.damage.is_empty() {
@@ -150,7 +157,10 @@ fn json(report: &RemoteReport) -> String {
         .value("deleted", report.deleted)
         .value("objects", report.objects)
         .value("bytes", report.bytes)
-        .raw("claimed_by", &claim.map_or("null".to_owned(), |c| quoted(&c.device_id)))
+        .raw(
+            "claimed_by",
+            &claim.map_or("null".to_owned(), |c| quoted(&c.device_id)),
+        )
         .list("damage", damage)
         .finish()
 }
@@ -167,7 +177,10 @@ fn counted(
             let object = Object::default().text("session_id", id);
             json_line(&object.value(word, count).finish())?;
         } else {
-            line(format_args!("{NAME}{}{NAME:#}  {count} objects {word}", one_line(id)))?;
+            line(format_args!(
+                "{NAME}{}{NAME:#}  {count} objects {word}",
+                one_line(id)
+            ))?;
         }
     }
     Ok(0)

@@ -138,6 +138,7 @@ impl RemoteArgs {
             endpoint: self.endpoint.clone().or_else(|| from("AWS_ENDPOINT_URL")),
             region: self.region.clone().or_else(|| from("AWS_REGION")),
             allow_http: self.allow_http,
+            keys: None,
         };
         let remote = S3Remote::open(&url, &options);
         let remote = remote.map_err(|e| Failure::Input(e.to_string()))?;
@@ -171,15 +172,24 @@ pub(crate) fn run(args: &Args, command: &SyncCommand) -> Result<u8, Failure> {
             seconds,
             remote,
         } => {
-            let claim = remote.open(args)?.claim(session, Duration::from_secs(*seconds))?;
+            let claim = remote
+                .open(args)?
+                .claim(session, Duration::from_secs(*seconds))?;
             let until = sessionlog::iso_time(claim.until_us);
             if args.json {
                 let object = Object::default().text("session_id", session);
                 let object = object.text("device_id", &claim.device_id);
-                json_line(&object.value("epoch", claim.epoch).text("until", &until).finish())?;
+                json_line(
+                    &object
+                        .value("epoch", claim.epoch)
+                        .text("until", &until)
+                        .finish(),
+                )?;
             } else {
                 let name = one_line(session);
-                line(format_args!("{NAME}{name}{NAME:#} is claimed until {until}"))?;
+                line(format_args!(
+                    "{NAME}{name}{NAME:#} is claimed until {until}"
+                ))?;
             }
             Ok(0)
         }
@@ -189,7 +199,11 @@ pub(crate) fn run(args: &Args, command: &SyncCommand) -> Result<u8, Failure> {
                 let object = Object::default().text("session_id", session);
                 json_line(&object.value("released", held).finish())?;
             } else {
-                let what = if held { "is released" } else { "was not claimed by this device" };
+                let what = if held {
+                    "is released"
+                } else {
+                    "was not claimed by this device"
+                };
                 line(format_args!("{NAME}{}{NAME:#} {what}", one_line(session)))?;
             }
             Ok(0)
@@ -261,18 +275,25 @@ fn json(synced: &Synced, word: &str) -> String {
         Outcome::Rebased(report) => {
             let moved = report.moved.iter().map(|moved| {
                 let object = Object::default().text("agent_id", &moved.agent_id);
-                object.value("from", moved.from).value("to", moved.to).finish()
+                object
+                    .value("from", moved.from)
+                    .value("to", moved.to)
+                    .finish()
             });
             let held = report.held_back.iter().map(ToString::to_string);
             let object = object.value("common", report.common).list("moved", moved);
-            object.list("held_back", held).text("branch", &path(&report.branch))
+            object
+                .list("held_back", held)
+                .text("branch", &path(&report.branch))
         }
-        Outcome::Forked { session_id, branch } => {
-            object.text("fork", session_id).text("branch", &path(branch))
-        }
+        Outcome::Forked { session_id, branch } => object
+            .text("fork", session_id)
+            .text("branch", &path(branch)),
         Outcome::TookRemote { set_aside, branch } => {
             let range = [set_aside.0.to_string(), set_aside.1.to_string()];
-            object.list("set_aside", range).text("branch", &path(branch))
+            object
+                .list("set_aside", range)
+                .text("branch", &path(branch))
         }
         _ => object,
     }
@@ -282,7 +303,10 @@ fn json(synced: &Synced, word: &str) -> String {
 fn details(synced: &Synced) -> Vec<String> {
     let id = &synced.session_id;
     let kept = |branch: &Path| {
-        format!("the branch is kept: sessionlog --store {} show {id}", branch.display())
+        format!(
+            "the branch is kept: sessionlog --store {} show {id}",
+            branch.display()
+        )
     };
     match &synced.outcome {
         Outcome::Diverged { common } => vec![format!(
@@ -290,21 +314,33 @@ fn details(synced: &Synced) -> Vec<String> {
         )],
         Outcome::Rebased(report) => {
             let moved = report.moved.iter().map(|moved| {
-                format!("message {} of {} is {} now", moved.from, moved.agent_id, moved.to)
+                format!(
+                    "message {} of {} is {} now",
+                    moved.from, moved.agent_id, moved.to
+                )
             });
             let held = report.held_back.iter();
-            let held = held.map(|version| format!("version {version} is not repeated; the branch has it"));
+            let held =
+                held.map(|version| format!("version {version} is not repeated; the branch has it"));
             moved.chain(held).chain([kept(&report.branch)]).collect()
         }
         Outcome::Forked { session_id, branch } => {
-            vec![format!("our branch is session {session_id} now"), kept(branch)]
+            vec![
+                format!("our branch is session {session_id} now"),
+                kept(branch),
+            ]
         }
         Outcome::TookRemote { set_aside, branch } => vec![
-            format!("versions {} to {} of ours were set aside", set_aside.0, set_aside.1),
+            format!(
+                "versions {} to {} of ours were set aside",
+                set_aside.0, set_aside.1
+            ),
             kept(branch),
         ],
         Outcome::Deleted => {
-            vec![format!("it was deleted on another device; the local copy stays: sessionlog delete {id}")]
+            vec![format!(
+                "it was deleted on another device; the local copy stays: sessionlog delete {id}"
+            )]
         }
         _ => Vec::new(),
     }

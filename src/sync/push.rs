@@ -154,7 +154,9 @@ impl Syncer {
     /// The head that this device saw last, if a push can be tried on top of it without asking.
     fn remembered(&self, local: &Local) -> Result<Option<Remembered>, SyncError> {
         let known = self.memory.read(&self.store.inner, &local.id)?;
-        let known = known.filter(|known| !known.head.tombstone);
+        // A claim of another device may be over: that is worth a request.
+        let is_free = |head: &Head| head.claim.is_none_or(|claim| claim.device == self.device);
+        let known = known.filter(|known| !known.head.tombstone && is_free(&known.head));
         let Some(known) = known else { return Ok(None) };
         let relation = Relation::locally(local, &known.head)?;
         Ok((relation == Some(Relation::Ahead)).then_some(known))
@@ -279,7 +281,7 @@ impl Syncer {
     fn merge(&self, local: &Local, head: &mut Head, run: &mut Run) -> Result<(), SyncError> {
         let fits = |sealed: &Sealed, run: &Run| {
             let len = sealed.len as usize;
-            len <= run.bytes.len() && len + run.bytes.len() <= SEAL_LEN
+            len <= 2 * run.bytes.len() && len + run.bytes.len() <= SEAL_LEN
         };
         while let Some(sealed) = head
             .sealed

@@ -29,7 +29,7 @@ impl Server {
             });
         }
         let python = std::env::var("SESSIONLOG_MOTO_PYTHON").unwrap_or("python3".to_owned());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/moto.py");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/s3_server.py");
         let process = Command::new(python)
             .args([script, "0", BUCKET])
             .stdin(Stdio::piped())

@@ -1,5 +1,5 @@
 """An S3 server in memory for tests: moto, with its requests one after the other, because it checks conditions and
-then writes. Usage: moto.py PORT BUCKET... (pip install 'moto[server]'); prints "ready" when it listens.
+then writes. Usage: s3_server.py PORT BUCKET... (pip install 'moto[server]'); prints "ready" when it listens.
 """
 
 import sys

@@ -159,13 +159,13 @@ impl Store {
         inner.create_session_dir(&swap)?;
         let lock = inner.lock(&swap)?;
         let new = Session::build_in(inner.clone(), id, swap.clone(), lock);
-        let built = build(&new).and_then(|built| {
+        let durable = |built| {
             new.shut()?;
             inner.sync_session_dir(&swap)?;
             Ok(built)
-        });
-        let built = match built {
-            Ok(built) => built,
+        };
+        let outcome = match build(&new).and_then(durable) {
+            Ok(outcome) => outcome,
             Err(e) => {
                 // Best effort: the next replacement removes what is left.
                 let _ = inner.remove_tree(&swap);
@@ -175,6 +175,6 @@ impl Store {
         inner.move_aside(id, branch)?;
         inner.take_name(id)?;
         inner.lift_quarantine(id, branch);
-        Ok((built, inner.session_dir(id).join(QUARANTINE).join(branch)))
+        Ok((outcome, inner.session_dir(id).join(QUARANTINE).join(branch)))
     }
 }

@@ -46,6 +46,10 @@ pub struct RemoteReport {
     pub damage: Vec<(String, String)>,
 }
 
+/// Takes where an object begins, its entry in the head, and its commits.
+type VisitObject<'v> =
+    &'v mut dyn FnMut(Point, &Sealed, Result<Vec<Commit>, SyncError>) -> Result<(), SyncError>;
+
 impl Syncer {
     /// Lets only this device push, for a while. Claiming again makes it longer.
     ///
@@ -201,7 +205,7 @@ impl Syncer {
         };
         let unnamed = |head: &Head, key: &str| {
             let name = key.strip_prefix(&prefix).unwrap_or_default();
-            name.ends_with(".seg") && head.sealed.iter().all(|sealed| sealed.name() != name)
+            name != "head" && head.sealed.iter().all(|sealed| sealed.name() != name)
         };
         let fetched = self.existing(session_id)?;
         if !list()?
@@ -240,11 +244,7 @@ impl Syncer {
         &self,
         session_id: &str,
         head: &Head,
-        visit: &mut dyn FnMut(
-            Point,
-            &Sealed,
-            Result<Vec<Commit>, SyncError>,
-        ) -> Result<(), SyncError>,
+        visit: VisitObject<'_>,
     ) -> Result<(), SyncError> {
         let mut before = head.beginning();
         for sealed in &head.sealed {

@@ -53,8 +53,9 @@ impl Replan {
                 text(self.ours.agent(event.subject)) == text(plan.state.agent(event.subject))
             }
             EventKind::MultiAgentSynced | EventKind::MultiAgentCreated => {
-                let object = |state: &State| state.multi_agent(event.subject).map(|o| o.text());
-                object(&self.ours) == object(&plan.state)
+                let ours = self.ours.multi_agent(event.subject);
+                let theirs = plan.state.multi_agent(event.subject);
+                ours.map(crate::Document::text) == theirs.map(crate::Document::text)
             }
             _ => false,
         }

@@ -169,7 +169,7 @@ impl S3Remote {
         }
     }
 
-    fn failed(&self, failed: Failed) -> RemoteError {
+    fn failed(&self, failed: &Failed) -> RemoteError {
         let code = failed.code.as_deref().unwrap_or_default();
         let mut text = failed.text();
         match (failed.status, code) {
@@ -210,7 +210,7 @@ impl Remote for S3Remote {
             Ok(None) => Err(RemoteError::TooLarge(limit)),
             Ok(found) => Ok(found),
             Err(failed) if failed.is_missing_key() => Ok(None),
-            Err(failed) => Err(self.failed(failed)),
+            Err(failed) => Err(self.failed(&failed)),
         }
     }
 
@@ -229,7 +229,7 @@ impl Remote for S3Remote {
             Ok(done) => Ok(tag(done.e_tag.as_deref())),
             // Servers differ in what they say where there is no object to be unchanged.
             Err(failed) if failed.is_missing_key() => Err(RemoteError::Precondition),
-            Err(failed) => Err(self.failed(failed)),
+            Err(failed) => Err(self.failed(&failed)),
         }
     }
 
@@ -239,7 +239,7 @@ impl Remote for S3Remote {
             let found: Vec<_> = store.list(Some(&path)).try_collect().await?;
             Ok(found)
         });
-        let listed = listed.map_err(|failed| self.failed(failed))?;
+        let listed = listed.map_err(|failed| self.failed(&failed))?;
         let mut listed: Vec<Listed> = listed
             .into_iter()
             .filter_map(|meta| {
@@ -258,7 +258,7 @@ impl Remote for S3Remote {
     fn delete(&self, key: &str) -> Result<(), RemoteError> {
         let (store, path) = (Arc::clone(&self.reads), self.path(key)?);
         match self.run(async move { store.delete(&path).await }) {
-            Err(failed) if !failed.is_missing_key() => Err(self.failed(failed)),
+            Err(failed) if !failed.is_missing_key() => Err(self.failed(&failed)),
             _ => Ok(()),
         }
     }

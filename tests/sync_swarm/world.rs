@@ -123,16 +123,15 @@ impl World {
             self.devices[at].threaten(&mut self.choice);
         }
         match self.choice.choose("step", 20) {
-            0..=6 => self.append(at),
             7 => self.change(at),
             8..=10 => self.sync(at, None)?,
             11 | 12 => self.push_or_pull(at)?,
-            13 | 14 => self.sync(at, Some(Resolution::Rebase))?,
-            15 => self.sync(at, Some(Resolution::TakeRemote))?,
+            13 | 14 => self.sync(at, Some(&Resolution::Rebase))?,
+            15 => self.sync(at, Some(&Resolution::TakeRemote))?,
             16 => {
                 self.forks += self.choice.choose("new fork", 2);
                 let id = format!("fork-{at}-{}", self.forks);
-                self.sync(at, Some(Resolution::Fork(id)))?;
+                self.sync(at, Some(&Resolution::Fork(id)))?;
             }
             17 => {
                 self.devices[at]
@@ -213,8 +212,8 @@ impl World {
         self.note(at, done)
     }
 
-    fn sync(&mut self, at: usize, how: Option<Resolution>) -> Result<(), String> {
-        let done = self.devices[at].syncer().and_then(|syncer| match &how {
+    fn sync(&mut self, at: usize, how: Option<&Resolution>) -> Result<(), String> {
+        let done = self.devices[at].syncer().and_then(|syncer| match how {
             None => syncer.sync(ID),
             Some(how) => syncer.resolve(ID, how),
         });
@@ -237,8 +236,11 @@ impl World {
                 _ => {}
             },
             Err(SyncError::OutcomeUnknown { .. }) => self.summary.unknown += 1,
-            Err(SyncError::Remote { .. } | SyncError::Busy(_)) => {}
-            Err(SyncError::Local(sessionlog::Error::AlreadyExists(_))) => {}
+            Err(
+                SyncError::Remote { .. }
+                | SyncError::Busy(_)
+                | SyncError::Local(sessionlog::Error::AlreadyExists(_)),
+            ) => {}
             Err(SyncError::Local(_)) if self.devices[at].disk.faults_struck() > 0 => {}
             Err(error) => return Err(format!("device {at}: {error} ({error:?})")),
         }

@@ -169,10 +169,10 @@ fn counted(
     args: &Args,
     ids: &[String],
     word: &str,
-    work: &dyn Fn(&str) -> Result<usize, sessionlog::sync::SyncError>,
+    each: &dyn Fn(&str) -> Result<usize, sessionlog::sync::SyncError>,
 ) -> Result<u8, Failure> {
     for id in ids {
-        let count = work(id)?;
+        let count = each(id)?;
         if args.json {
             let object = Object::default().text("session_id", id);
             json_line(&object.value(word, count).finish())?;

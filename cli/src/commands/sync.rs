@@ -87,7 +87,7 @@ pub(crate) enum SyncCommand {
 /// Which remote.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RemoteArgs {
-    /// The remote, as s3://BUCKET/PREFIX [default: $`SESSIONLOG_REMOTE`].
+    /// The remote, as `s3://BUCKET/PREFIX` [default: $`SESSIONLOG_REMOTE`].
     #[arg(long, value_name = "URL")]
     remote: Option<String>,
     /// The server, if it is not Amazon's [default: $`AWS_ENDPOINT_URL`].

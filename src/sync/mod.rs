@@ -7,6 +7,7 @@
 //!
 //! `docs/SYNC.md` has the objects and the protocol.
 
+mod auto;
 mod bucket;
 mod device;
 mod divergence;
@@ -27,6 +28,7 @@ mod s3;
 #[cfg(feature = "sim")]
 pub mod sim;
 
+pub use auto::{AutoStatus, AutoSync};
 pub use bucket::MemoryRemote;
 pub use error::SyncError;
 pub use manage::{Claim, RemoteReport};

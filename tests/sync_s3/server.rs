@@ -1,6 +1,7 @@
 //! A real S3 server: moto, or the one that `SESSIONLOG_S3_ENDPOINT` names.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -29,7 +30,14 @@ impl Server {
             });
         }
         let python = std::env::var("SESSIONLOG_MOTO_PYTHON").unwrap_or("python3".to_owned());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/s3_server.py");
+        // The command line's tests use this file too.
+        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/s3_server.py");
+        let above = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/servers/s3_server.py");
+        let script = if Path::new(here).exists() {
+            here
+        } else {
+            above
+        };
         let process = Command::new(python)
             .args([script, "0", BUCKET])
             .stdin(Stdio::piped())

@@ -114,6 +114,7 @@ impl Store {
         storage
             .sync_dir(&sessions)
             .map_err(Error::io("sync directory", &sessions))?;
+        self.inner.forget_replacement(id);
         drop(lock);
         self.inner.remove_leftovers(DELETED);
         Ok(())

@@ -79,6 +79,16 @@ impl Inner {
         Ok(true)
     }
 
+    /// Removes what an interrupted replacement left, for whoever holds the session's lock.
+    pub(super) fn forget_replacement(&self, id: &str) {
+        match self.remove_tree(&self.swap_dir(id)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(session = id, error = %e, "leftover files stay");
+            }
+            _ => {}
+        }
+    }
+
     /// The second rename.
     fn take_name(&self, id: &str) -> Result<()> {
         let (swap, dir) = (self.swap_dir(id), self.session_dir(id));

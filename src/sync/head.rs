@@ -14,7 +14,7 @@
 use crate::format::{Commit, Point, crc, first_link};
 
 /// The greatest length of a head that is read, in bytes.
-pub(super) const MAX_HEAD: u64 = 80 << 20;
+pub(super) const MAX_HEAD: u64 = 16 << 20;
 /// The greatest length of a sealed object, in bytes.
 pub(super) const MAX_OBJECT: u64 = 96 << 20;
 

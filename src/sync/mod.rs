@@ -253,7 +253,9 @@ impl Syncer {
         }
         let fetched = Fetched { head, tag, tail };
         if known.is_none_or(|known| known.tag != fetched.tag) {
-            self.remember(session_id, &fetched.head, &fetched.tag)?;
+            if let Err(error) = self.remember(session_id, &fetched.head, &fetched.tag) {
+                tracing::warn!(session = session_id, %error, "the remote's head is not remembered");
+            }
         }
         Ok(Some(fetched))
     }

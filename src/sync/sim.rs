@@ -57,6 +57,12 @@ impl FaultyRemote {
         while self.arrive_late(0) {}
     }
 
+    /// How many requests are on their way although nobody waits for them.
+    #[must_use]
+    pub fn late(&self) -> usize {
+        self.network().late.len()
+    }
+
     /// How many requests failed in some way.
     #[must_use]
     pub fn struck(&self) -> u64 {

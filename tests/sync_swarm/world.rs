@@ -202,6 +202,7 @@ impl World {
 
     fn push_or_pull(&mut self, at: usize) -> Result<(), String> {
         let push = self.choice.choose("push", 2) == 0;
+        let late = self.devices[at].remote.late();
         let done = self.devices[at].syncer().and_then(|syncer| {
             if push {
                 syncer.push(ID)
@@ -209,7 +210,7 @@ impl World {
                 syncer.pull(ID)
             }
         });
-        self.note(at, done)
+        self.note(at, late, done)
     }
 
     fn sync(&mut self, at: usize, how: Option<&Resolution>) -> Result<(), String> {
@@ -217,30 +218,44 @@ impl World {
             None => syncer.sync(ID),
             Some(how) => syncer.resolve(ID, how),
         });
-        self.note(at, done)
+        self.note(at, late, done)
     }
 
+    /// What is reported must be so: neither a false success nor a false failure.
     fn note(
         &mut self,
         at: usize,
+        late: usize,
         done: Result<sessionlog::sync::Synced, SyncError>,
     ) -> Result<(), String> {
+        let before = self.remote.len();
+        self.check_remote()?;
         match done {
-            Ok(synced) => match synced.outcome {
-                Outcome::Pushed => self.summary.pushed += 1,
-                Outcome::Pulled => self.summary.pulled += 1,
-                Outcome::Diverged { .. } => self.summary.diverged += 1,
-                Outcome::Rebased(_) => self.summary.rebased += 1,
-                Outcome::Forked { .. } => self.summary.forked += 1,
-                Outcome::TookRemote { .. } => self.summary.took += 1,
-                _ => {}
-            },
+            Ok(synced) => {
+                let is_there = synced.local == synced.remote && synced.local.0 > 0;
+                if is_there && self.devices[at].disk.faults_struck() == 0 {
+                    let store = self.devices[at].store().map_err(|e| e.to_string())?;
+                    if !self.remote.starts_with(&events(&store, ID)?) {
+                        return Err(format!("a false success of device {at}: {synced:?}"));
+                    }
+                }
+                match synced.outcome {
+                    Outcome::Pushed => self.summary.pushed += 1,
+                    Outcome::Pulled => self.summary.pulled += 1,
+                    Outcome::Diverged { .. } => self.summary.diverged += 1,
+                    Outcome::Rebased(_) => self.summary.rebased += 1,
+                    Outcome::Forked { .. } => self.summary.forked += 1,
+                    Outcome::TookRemote { .. } => self.summary.took += 1,
+                    _ => {}
+                }
+            }
             Err(SyncError::OutcomeUnknown { .. }) => self.summary.unknown += 1,
-            Err(
-                SyncError::Remote { .. }
-                | SyncError::Busy(_)
-                | SyncError::Local(sessionlog::Error::AlreadyExists(_)),
-            ) => {}
+            Err(SyncError::Remote { .. } | SyncError::Busy(_)) => {
+                if late == 0 && self.remote.len() != before {
+                    return Err(format!("a false failure of device {at}"));
+                }
+            }
+            Err(SyncError::Local(sessionlog::Error::AlreadyExists(_))) => {}
             Err(SyncError::Local(_)) if self.devices[at].disk.faults_struck() > 0 => {}
             Err(error) => return Err(format!("device {at}: {error} ({error:?})")),
         }

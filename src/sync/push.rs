@@ -8,7 +8,9 @@ use super::fetch::Run;
 use super::head::{ClaimEntry, Head, Sealed};
 use super::local::Local;
 use super::memory::Remembered;
-use super::{Condition, Fetched, Outcome, RemoteError, SyncError, Synced, Syncer, head_key, hex};
+use super::{
+    Condition, Fetched, Outcome, RemoteError, SyncError, Synced, Syncer, Tag, head_key, hex,
+};
 
 /// A tail longer than this becomes an immutable object, in bytes.
 const TAIL_LEN: usize = 128 << 10;
@@ -64,6 +66,34 @@ impl Step {
     }
 }
 
+/// A put of the head that may have taken effect, or may still: a failed condition may be the answer to a
+/// repetition that met the first attempt.
+#[derive(Debug)]
+struct Doubt {
+    source: RemoteError,
+    /// The tag that the put was on; `None` for the first head.
+    tag: Option<Tag>,
+}
+
+impl Doubt {
+    /// Whether it is still open when the head with this tag is there, and has not what the put had: a put on
+    /// another tag can take effect no more.
+    fn holds(&self, tag: Option<&Tag>) -> bool {
+        self.tag.as_ref() == tag && self.source != RemoteError::Precondition
+    }
+
+    /// While there is a doubt, no other error may say that nothing was written.
+    fn overrules(doubt: Option<&Self>, local: &Local, error: SyncError) -> SyncError {
+        match doubt {
+            Some(doubt) => SyncError::OutcomeUnknown {
+                session: local.id.clone(),
+                source: doubt.source.clone(),
+            },
+            None => error,
+        }
+    }
+}
+
 impl Syncer {
     /// Compares with the head of the remote; one request, or two where the histories' relation is inside an
     /// object.
@@ -93,62 +123,54 @@ impl Syncer {
 
     /// Pushes until the remote has all of `local`, or until it turns out that it must not be pushed.
     pub(super) fn push_local(&self, local: &Local) -> Result<Step, SyncError> {
-        let mut doubt = None;
+        let mut doubt: Option<Doubt> = None;
         let mut base = self.remembered(local)?;
-        for attempt in 0..ATTEMPTS {
+        for attempt in 0..=ATTEMPTS {
             if attempt > 0 {
                 self.remote.pause(attempt, self.random());
             }
             if base.is_none() {
-                let fetched = self.head(&local.id);
-                let fetched = fetched.map_err(|e| self.in_doubt(local, doubt.as_ref(), e))?;
-                if let Some(fetched) = fetched {
-                    let known = Remembered {
-                        head: fetched.head.clone(),
-                        tag: fetched.tag.clone(),
-                    };
-                    let step = self.step(local, fetched);
-                    match step.map_err(|e| self.in_doubt(local, doubt.as_ref(), e))? {
-                        Step::Ahead { .. } => base = Some(known),
-                        // Our commit is there: the push that was in doubt took effect.
-                        Step::Equal if doubt.is_some() => {
-                            let remote = local.tip.version;
-                            return Ok(Step::Pushed { remote });
-                        }
-                        step => return Ok(step),
+                let found = self.look(local);
+                match found.map_err(|e| Doubt::overrules(doubt.as_ref(), local, e))? {
+                    (Step::Ahead { .. }, known) => base = known,
+                    (Step::Absent, _) if !local.is_empty() => {}
+                    // Our commit is there: the put that was in doubt took effect.
+                    (Step::Equal, _) if doubt.is_some() => {
+                        let remote = local.tip.version;
+                        return Ok(Step::Pushed { remote });
                     }
-                } else if local.is_empty() {
-                    return Ok(Step::Absent);
+                    (step, _) => return Ok(step),
                 }
+                let tag = base.as_ref().map(|base| &base.tag);
+                doubt = doubt.filter(|doubt| doubt.holds(tag));
             }
-            let pushed = self.push_onto(local, base.take());
-            match pushed {
+            if attempt == ATTEMPTS {
+                break;
+            }
+            let tag = base.as_ref().map(|base| base.tag.clone());
+            match self.push_onto(local, base.take()) {
                 Ok(remote) => return Ok(Step::Pushed { remote }),
                 Err(SyncError::Remote {
-                    source: RemoteError::Precondition,
+                    source: source @ (RemoteError::Precondition | RemoteError::Ambiguous(_)),
                     ..
-                }) => {}
-                Err(SyncError::Remote {
-                    source: source @ RemoteError::Ambiguous(_),
-                    ..
-                }) => doubt = Some(source),
-                Err(e) => return Err(self.in_doubt(local, doubt.as_ref(), e)),
+                }) => doubt = Some(Doubt { source, tag }),
+                Err(e) => return Err(Doubt::overrules(doubt.as_ref(), local, e)),
             }
         }
         let busy = SyncError::Busy(local.id.clone());
-        Err(self.in_doubt(local, doubt.as_ref(), busy))
+        Err(Doubt::overrules(doubt.as_ref(), local, busy))
     }
 
-    /// While a push is in doubt, no other error may say that nothing was written.
-    #[expect(clippy::unused_self, reason = "reads as a step of the push")]
-    fn in_doubt(&self, local: &Local, doubt: Option<&RemoteError>, error: SyncError) -> SyncError {
-        match doubt {
-            Some(source) => SyncError::OutcomeUnknown {
-                session: local.id.clone(),
-                source: source.clone(),
-            },
-            None => error,
-        }
+    /// Fetches the head and compares; with the head, to push on top of it.
+    fn look(&self, local: &Local) -> Result<(Step, Option<Remembered>), SyncError> {
+        let Some(fetched) = self.head(&local.id)? else {
+            return Ok((Step::Absent, None));
+        };
+        let known = Remembered {
+            head: fetched.head.clone(),
+            tag: fetched.tag.clone(),
+        };
+        Ok((self.step(local, fetched)?, Some(known)))
     }
 
     /// The head that this device saw last, if a push can be tried on top of it without asking.

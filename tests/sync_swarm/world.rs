@@ -214,6 +214,7 @@ impl World {
     }
 
     fn sync(&mut self, at: usize, how: Option<&Resolution>) -> Result<(), String> {
+        let late = self.devices[at].remote.late();
         let done = self.devices[at].syncer().and_then(|syncer| match how {
             None => syncer.sync(ID),
             Some(how) => syncer.resolve(ID, how),
@@ -232,9 +233,12 @@ impl World {
         self.check_remote()?;
         match done {
             Ok(synced) => {
-                let is_there = synced.local == synced.remote && synced.local.0 > 0;
+                let diverged = matches!(synced.outcome, Outcome::Diverged { .. });
+                let is_there = synced.local == synced.remote && synced.local.0 > 0 && !diverged;
                 if is_there && self.devices[at].disk.faults_struck() == 0 {
-                    let store = self.devices[at].store().map_err(|e| e.to_string())?;
+                    let disk = Arc::new(self.devices[at].disk.kill());
+                    let store = Store::options().storage(disk).open("/store");
+                    let store = store.map_err(|e| e.to_string())?;
                     if !self.remote.starts_with(&events(&store, ID)?) {
                         return Err(format!("a false success of device {at}: {synced:?}"));
                     }

@@ -119,6 +119,7 @@ impl World {
     fn step(&mut self) -> Result<(), String> {
         let at = self.choice.choose("device", self.devices.len() as u64) as usize;
         let threatened = self.choice.choose("threat", 4) == 1;
+        let (before, remote) = (self.local(at)?, self.remote.len());
         if threatened {
             self.devices[at].threaten(&mut self.choice);
         }
@@ -145,8 +146,25 @@ impl World {
         }
         if threatened && self.devices[at].crash(&mut self.choice) {
             self.summary.power_cuts += 1;
+            // The log goes on where it was, or it was replaced by one that goes on where the remote was.
+            let after = self.local(at)?;
+            let replaced = remote > 0 && after.starts_with(&self.remote[..remote]);
+            if !after.starts_with(&before) && !replaced {
+                return Err(format!(
+                    "a power cut left {} of {} events",
+                    after.len(),
+                    before.len()
+                ));
+            }
         }
         Ok(())
+    }
+
+    /// What a device would find on its disk.
+    fn local(&self, at: usize) -> Result<Vec<Known>, String> {
+        let disk = Arc::new(self.devices[at].disk.kill());
+        let store = Store::options().storage(disk).open("/store");
+        events(&store.map_err(|e| e.to_string())?, ID)
     }
 
     fn text(&mut self, at: usize) -> String {
@@ -236,10 +254,7 @@ impl World {
                 let diverged = matches!(synced.outcome, Outcome::Diverged { .. });
                 let is_there = synced.local == synced.remote && synced.local.0 > 0 && !diverged;
                 if is_there && self.devices[at].disk.faults_struck() == 0 {
-                    let disk = Arc::new(self.devices[at].disk.kill());
-                    let store = Store::options().storage(disk).open("/store");
-                    let store = store.map_err(|e| e.to_string())?;
-                    if !self.remote.starts_with(&events(&store, ID)?) {
+                    if !self.remote.starts_with(&self.local(at)?) {
                         return Err(format!("a false success of device {at}: {synced:?}"));
                     }
                 }

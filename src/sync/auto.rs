@@ -208,7 +208,7 @@ impl Watched {
                 (self.failures, self.failure) = (0, None);
                 match synced.outcome {
                     stop @ (Outcome::Diverged { .. } | Outcome::Deleted) => {
-                        self.stopped = Some(stop)
+                        self.stopped = Some(stop);
                     }
                     _ => self.pushed = Some(synced.local),
                 }

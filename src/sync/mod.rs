@@ -12,6 +12,8 @@ mod bucket;
 mod device;
 mod divergence;
 mod error;
+#[cfg(feature = "s3")]
+mod failure;
 mod fetch;
 mod head;
 mod local;

@@ -1,6 +1,5 @@
 //! A [`Remote`] in an S3-compatible bucket, over the `object_store` crate.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::client::{HttpError, HttpErrorKind};
 use object_store::path::Path;
 use object_store::{
     ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, RetryConfig,
@@ -17,6 +15,7 @@ use object_store::{
 };
 use tokio::runtime::Runtime;
 
+use super::failure::Failed;
 use super::{Condition, Listed, Remote, RemoteError, Tag};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -304,73 +303,6 @@ impl Drop for S3Remote {
 /// The tag without quotes: some servers refuse them in `If-Match`, and none needs them.
 fn tag(e_tag: Option<&str>) -> Tag {
     Tag(e_tag.unwrap_or_default().trim_matches('"').to_owned())
-}
-
-/// Why a request failed: no more than what is safe to show.
-#[derive(Debug, Default)]
-struct Failed {
-    status: Option<u16>,
-    /// The server's own word, such as `NoSuchBucket`.
-    code: Option<String>,
-    /// The request did not leave this machine.
-    not_sent: bool,
-    not_found: bool,
-    kind: &'static str,
-}
-
-impl Failed {
-    fn of(error: &Error) -> Self {
-        let mut failed = Self {
-            kind: "the request failed",
-            ..Self::default()
-        };
-        let mut next: Option<&(dyn StdError + 'static)> = Some(error);
-        let mut whole = String::new();
-        while let Some(error) = next {
-            if let Some(http) = error.downcast_ref::<HttpError>() {
-                failed.kind = match http.kind() {
-                    HttpErrorKind::Connect => "no connection",
-                    HttpErrorKind::Timeout => "no answer in time",
-                    HttpErrorKind::Interrupted | HttpErrorKind::Request => {
-                        "the connection was lost"
-                    }
-                    _ => "the answer cannot be read",
-                };
-                failed.not_sent = http.kind() == HttpErrorKind::Connect;
-            }
-            whole.push_str(&error.to_string());
-            next = error.source();
-        }
-        // The whole text may hold an access key, so only these two are taken from it.
-        failed.code = between(&whole, "<Code>", "</Code>").map(str::to_owned);
-        failed.status = between(&whole, "status code: ", " ").and_then(|s| s.parse().ok());
-        failed.not_found = matches!(error, Error::NotFound { .. });
-        let by_kind = match error {
-            Error::NotFound { .. } => Some(404),
-            Error::Precondition { .. } | Error::AlreadyExists { .. } => Some(412),
-            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Some(403),
-            _ => None,
-        };
-        failed.status = by_kind.or(failed.status);
-        failed
-    }
-
-    fn is_missing_key(&self) -> bool {
-        self.not_found && self.code.as_deref() != Some("NoSuchBucket")
-    }
-
-    fn text(&self) -> String {
-        match (self.status, &self.code) {
-            (Some(status), Some(code)) => format!("{status} {code}"),
-            (Some(status), None) => format!("status {status}"),
-            _ => self.kind.to_owned(),
-        }
-    }
-}
-
-fn between<'t>(text: &'t str, from: &str, to: &str) -> Option<&'t str> {
-    let rest = &text[text.find(from)? + from.len()..];
-    Some(rest.find(to).map_or(rest, |end| &rest[..end]))
 }
 
 #[cfg(test)]

@@ -253,10 +253,9 @@ impl World {
             Ok(synced) => {
                 let diverged = matches!(synced.outcome, Outcome::Diverged { .. });
                 let is_there = synced.local == synced.remote && synced.local.0 > 0 && !diverged;
-                if is_there && self.devices[at].disk.faults_struck() == 0 {
-                    if !self.remote.starts_with(&self.local(at)?) {
-                        return Err(format!("a false success of device {at}: {synced:?}"));
-                    }
+                let has_power = self.devices[at].disk.faults_struck() == 0;
+                if is_there && has_power && !self.remote.starts_with(&self.local(at)?) {
+                    return Err(format!("a false success of device {at}: {synced:?}"));
                 }
                 match synced.outcome {
                     Outcome::Pushed => self.summary.pushed += 1,

@@ -84,12 +84,19 @@ impl Doubt {
 
     /// While there is a doubt, no other error may say that nothing was written.
     fn overrules(doubt: Option<&Self>, local: &Local, error: SyncError) -> SyncError {
-        match doubt {
-            Some(doubt) => SyncError::OutcomeUnknown {
+        match (doubt, error) {
+            // The head was read, and these say more.
+            (
+                _,
+                error @ (SyncError::RemoteLost { .. }
+                | SyncError::Damaged { .. }
+                | SyncError::UnsupportedVersion { .. }),
+            )
+            | (None, error) => error,
+            (Some(doubt), _) => SyncError::OutcomeUnknown {
                 session: local.id.clone(),
                 source: doubt.source.clone(),
             },
-            None => error,
         }
     }
 }

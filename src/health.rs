@@ -48,6 +48,7 @@ impl Store {
     /// Errors: [`Error::NotFound`], [`Error::Locked`] if a writer has the session.
     pub fn repair(&self, session_id: &str, options: &RepairOptions) -> Result<RepairReport> {
         id::check("session id", session_id)?;
+        self.inner.finish_replacement(session_id)?;
         let log = self.inner.log_reader(session_id);
         let missing = || Error::NotFound(format!("session {session_id:?} ({})", log.dir.display()));
         if log.storage.list(&log.dir).is_err() {

@@ -61,8 +61,9 @@
 //!
 //! # Features
 //!
-//! None is on by default. `conformance` has the test suites for a [`storage::Storage`] of your own; `sim` has a
-//! simulated disk that takes the power away between any two operations.
+//! None is on by default. `s3` has remotes in S3-compatible buckets for [`sync`]. `conformance` has the test suites
+//! for a [`storage::Storage`] of your own; `sim` has a simulated disk that takes the power away between any two
+//! operations, and a network that fails in every way.
 
 pub mod damage;
 mod effective;
@@ -86,6 +87,7 @@ mod snapshot;
 mod state;
 pub mod storage;
 mod store;
+pub mod sync;
 mod time;
 mod verify;
 mod version;

@@ -17,7 +17,7 @@ use sessionlog::{Durability, Result, Store};
     max_term_width = 100,
     after_help = "\
 Exit status: 0 done, 1 damaged or different, 2 bad usage or input, 3 not found, 4 locked, 5 version conflict,
-6 damaged and refused to write, 7 I/O error, 10 outcome unknown, 11 unsupported format version."
+6 damaged and refused to write, 7 I/O error, 8 diverged or claimed, 9 remote not reachable, 10 outcome unknown, 11 unsupported format version."
 )]
 pub(crate) struct Args {
     /// The store's directory [default: $`SESSIONLOG_STORE`, else ~/.sessionlog].
@@ -259,6 +259,9 @@ The object has any of: state, conversation_manager_state, _internal_state.")]
         #[arg(long, value_name = "DIR")]
         keep: Option<PathBuf>,
     },
+    #[cfg(feature = "s3")]
+    #[command(flatten)]
+    Sync(crate::commands::sync::SyncCommand),
     /// Print completions for a shell.
     #[command(after_help = "Example:
   sessionlog completions bash > /etc/bash_completion.d/sessionlog")]

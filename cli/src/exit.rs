@@ -14,6 +14,9 @@ const BAD_INPUT: u8 = 2;
 pub(crate) enum Failure {
     /// The library's error, and which line of the input it was about.
     Library(Error, Option<u64>),
+    /// A sync failed.
+    #[cfg(feature = "s3")]
+    Sync(sessionlog::sync::SyncError),
     /// The input cannot be used.
     Input(String),
     /// Standard input or output failed.
@@ -25,6 +28,36 @@ pub(crate) enum Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Library(error, None)
+    }
+}
+
+#[cfg(feature = "s3")]
+impl From<sessionlog::sync::SyncError> for Failure {
+    fn from(error: sessionlog::sync::SyncError) -> Self {
+        match error {
+            sessionlog::sync::SyncError::Local(error) => error.into(),
+            error => Self::Sync(error),
+        }
+    }
+}
+
+/// The exit status of a sync's error.
+#[cfg(feature = "s3")]
+pub(crate) fn sync_status(error: &sessionlog::sync::SyncError) -> u8 {
+    use sessionlog::sync::{RemoteError, SyncError};
+    match error {
+        SyncError::Local(error) => status(error),
+        SyncError::NotFound(_) | SyncError::Deleted(_) => 3,
+        SyncError::Busy(_) => 5,
+        SyncError::Damaged { .. } | SyncError::RemoteLost { .. } | SyncError::GivenUp { .. } => 6,
+        SyncError::Claimed { .. } => 8,
+        SyncError::Remote {
+            source: RemoteError::Unreachable(_) | RemoteError::Ambiguous(_),
+            ..
+        } => 9,
+        SyncError::OutcomeUnknown { .. } => 10,
+        SyncError::UnsupportedVersion { .. } => 11,
+        _ => BAD_INPUT,
     }
 }
 
@@ -47,6 +80,8 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
     let (line, status) = match failure {
         Failure::Library(error, None) => (error.to_string(), status(error)),
         Failure::Library(error, Some(line)) => (format!("line {line}: {error}"), status(error)),
+        #[cfg(feature = "s3")]
+        Failure::Sync(error) => (error.to_string(), sync_status(error)),
         Failure::Input(text) => (text.clone(), BAD_INPUT),
         // Whoever read our output has seen enough.
         Failure::Stream(_, e) if e.kind() == io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //!
 //! Nothing here trusts its input: a decoder returns a [`Fault`] and never allocates more than it was given.
 
+mod commit;
 mod envelope;
 mod fault;
 mod frame;
@@ -10,6 +11,7 @@ mod header;
 pub(crate) mod laws;
 mod marker;
 
+pub(crate) use commit::{Commit, Point};
 pub(crate) use envelope::Envelope;
 pub(crate) use fault::Fault;
 pub(crate) use frame::{Frame, FrameSpec, GIVEN_UP, RawEntry, encode_frame};

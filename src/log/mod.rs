@@ -1,6 +1,7 @@
 //! One log: a directory of segments, its writer and its readers.
 
 mod classify;
+mod commits;
 mod copy;
 mod correct;
 mod directory;
@@ -26,7 +27,7 @@ mod tests;
 mod writer;
 
 pub(crate) use directory::{Listing, snapshot_path};
-pub(crate) use events::Replayed;
+pub(crate) use events::{Replayed, events};
 pub(crate) use payload::PayloadReader;
 pub(crate) use reader::{LogReader, Scanned, Since};
 pub(crate) use recover::{Recovery, recover};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use crate::event::EventKind;
 use crate::format::{
-    Envelope, FRAME_HEADER_LEN, FrameSpec, Kind, MAX_EVENTS, MAX_FRAME_LEN, SEGMENT_HEADER_LEN,
-    Seal, SegmentHeader, encode_frame, first_link,
+    Commit, Envelope, FRAME_HEADER_LEN, FrameSpec, Kind, MAX_EVENTS, MAX_FRAME_LEN,
+    SEGMENT_HEADER_LEN, Seal, SegmentHeader, encode_frame, first_link,
 };
 use crate::storage::{OpenMode, Storage, StorageFile, write_all_at};
 use crate::{Error, Result, Version};
@@ -195,7 +195,36 @@ impl LogWriter {
             .zip(drafts)
             .map(|(envelope, draft)| (envelope.as_slice(), draft.payload.as_bytes()))
             .collect();
-        let size = check_size(&entries)?;
+        let subjects: Vec<&str> = drafts.iter().map(|draft| &*draft.subject).collect();
+        self.write_commit(&entries, &subjects, time_us)
+    }
+
+    /// Writes a commit of another device, which must follow the last one here; its link stays the same.
+    pub(crate) fn adopt(&mut self, commit: &Commit, subjects: &[&str]) -> Result<Unsynced> {
+        self.check()?;
+        if commit.first_version() != self.next_version || commit.prev_link() != self.link {
+            return Err(Error::InvalidInput {
+                what: self.dir.display().to_string(),
+                reason: format!(
+                    "the commit of version {} does not follow version {}",
+                    commit.first_version(),
+                    self.version()
+                ),
+            });
+        }
+        let entries = commit.entries();
+        let entries: Vec<(&[u8], &[u8])> =
+            entries.iter().map(|e| (e.envelope, e.payload)).collect();
+        self.write_commit(&entries, subjects, commit.time_us())
+    }
+
+    fn write_commit(
+        &mut self,
+        entries: &[(&[u8], &[u8])],
+        subjects: &[&str],
+        time_us: u64,
+    ) -> Result<Unsynced> {
+        let size = check_size(entries)?;
         if self.segment.offset + size > self.options.segment_len
             && self.segment.offset > SEGMENT_HEADER_LEN as u64
         {
@@ -203,17 +232,22 @@ impl LogWriter {
         }
         self.buf.clear();
         let spec = self.spec(Kind::Events, time_us);
-        let header = encode_frame(spec, &entries, &mut self.buf);
+        let header = encode_frame(spec, entries, &mut self.buf);
         self.write_frame()?;
         self.segment.stats.frame(&header, self.segment.offset);
-        for (version, draft) in (self.next_version..).zip(drafts) {
-            self.segment.stats.event(version, &draft.subject);
+        for (version, subject) in (self.next_version..).zip(subjects) {
+            self.segment.stats.event(version, subject);
         }
         self.segment.offset += header.frame_len();
         self.link = header.link();
         self.marked = spec.durable_version;
-        self.next_version += drafts.len() as u64;
+        self.next_version += entries.len() as u64;
         Ok(self.unsynced())
+    }
+
+    /// The log's id.
+    pub(crate) fn log_id(&self) -> [u8; 16] {
+        self.log_id
     }
 
     /// Once after each roll: the log's id, the commit that the last sealed segment ends with, and how many

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::{MutexGuard, PoisonError};
 
+use crate::log::LogWriter;
 use crate::snapshot::Snapshot;
+use crate::state::State;
 use crate::{Error, Result, Version};
 
 use super::op::Op;
@@ -43,7 +45,7 @@ impl Session {
                     changed: false,
                 });
             }
-            if inner.writer.is_none() && !self.give_birth(&mut inner)? {
+            if inner.writer.is_none() && !self.give_birth(&mut inner, None)? {
                 // Another writer created the session meanwhile: look at it before planning again.
                 continue;
             }
@@ -51,18 +53,8 @@ impl Session {
                 continue;
             };
             let unsynced = writer.append(&plan.drafts, now)?;
-            let rolled = writer.take_rolled();
             let message_id = plan.message_id;
-            let before = std::mem::replace(&mut inner.state, plan.state);
-            if let Some((log_id, since, sealed)) = rolled {
-                if self.store.wants_snapshot(sealed) {
-                    self.snapshot(&Snapshot {
-                        log_id,
-                        since,
-                        state: before,
-                    });
-                }
-            }
+            self.written(&mut inner, plan.state);
             if durability != Durability::Buffered {
                 self.wait_durable(inner, unsynced.version)?;
             }
@@ -71,6 +63,21 @@ impl Session {
                 message_id,
                 changed: true,
             });
+        }
+    }
+
+    /// Takes note of a commit that was written: the session is at `state` now.
+    pub(super) fn written(&self, inner: &mut Inner, state: State) {
+        let before = std::mem::replace(&mut inner.state, state);
+        let rolled = inner.writer.as_mut().and_then(LogWriter::take_rolled);
+        if let Some((log_id, since, sealed)) = rolled {
+            if self.store.wants_snapshot(sealed) {
+                self.snapshot(&Snapshot {
+                    log_id,
+                    since,
+                    state: before,
+                });
+            }
         }
     }
 

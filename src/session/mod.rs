@@ -1,5 +1,6 @@
 //! Writing a session: appends, batches, expected versions.
 
+mod adopt;
 mod batch;
 mod commit;
 mod op;
@@ -23,6 +24,7 @@ use crate::{Error, Result, Version};
 
 pub use batch::Batch;
 pub(crate) use op::{Op, Sync};
+pub(crate) use plan::Plan;
 pub(crate) use record::{agent_record, session_record, with_members};
 
 /// When an append is acknowledged.
@@ -90,7 +92,7 @@ impl Session {
     pub(crate) fn open(store: Arc<StoreInner>, id: &str) -> Result<Self> {
         let dir = store.session_dir(id);
         let session = Self::new(store, id, dir);
-        if session.log_exists()? {
+        if session.log_exists()? || session.store.finish_replacement(id)? {
             let mut inner = session.lock();
             session.take_over(&mut inner)?;
         }
@@ -243,7 +245,7 @@ impl Session {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log_reader(&self) -> LogReader {
+    pub(crate) fn log_reader(&self) -> LogReader {
         LogReader {
             storage: Arc::clone(&self.store.storage),
             dir: self.dir.clone(),
@@ -333,8 +335,9 @@ impl Session {
         }
     }
 
-    /// Makes the session's directory and its log; `false` if another writer was first.
-    fn give_birth(&self, inner: &mut Inner) -> Result<bool> {
+    /// Makes the session's directory and its log, with this id or a random one; `false` if another writer was first.
+    fn give_birth(&self, inner: &mut Inner, log_id: Option<[u8; 16]>) -> Result<bool> {
+        self.store.finish_replacement(&self.id)?;
         self.store.create_session_dir(&self.dir)?;
         if inner.lock.is_none() {
             inner.lock = Some(self.store.lock(&self.dir)?);
@@ -343,12 +346,18 @@ impl Session {
             self.take_over(inner)?;
             return Ok(false);
         }
+        self.begin_log(inner, log_id)?;
+        Ok(true)
+    }
+
+    /// Makes the log's first segment; one without events is replaced.
+    fn begin_log(&self, inner: &mut Inner, log_id: Option<[u8; 16]>) -> Result<()> {
         let environment = &self.store.environment;
-        let (mut log_id, mut salt) = ([0; 16], [0; 4]);
-        environment.fill_random(&mut log_id);
+        let (mut fresh, mut salt) = ([0; 16], [0; 4]);
+        environment.fill_random(&mut fresh);
         environment.fill_random(&mut salt);
         let birth = crate::log::Birth {
-            log_id,
+            log_id: log_id.unwrap_or(fresh),
             salt: u32::from_le_bytes(salt),
             time_us: environment.now_us(),
         };
@@ -356,7 +365,7 @@ impl Session {
         let writer = LogWriter::create(storage, &self.dir, self.store.writer, birth)?;
         self.store.sync_session_dir(&self.dir)?;
         inner.writer = Some(writer);
-        Ok(true)
+        Ok(())
     }
 }
 

@@ -41,7 +41,8 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    fn op(&mut self, op: &Op) -> Result<()> {
+    /// Plans one more operation.
+    pub(crate) fn op(&mut self, op: &Op) -> Result<()> {
         match op {
             Op::EnsureSession => self.ensure_session(),
             Op::EnsureAgent { agent } => self.ensure_agent(agent),
@@ -288,7 +289,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Adds the event, and applies it to the state that follows along.
-    fn emit(&mut self, draft: Draft) {
+    pub(crate) fn emit(&mut self, draft: Draft) {
         let place = Place {
             segment: 0,
             offset: 0,

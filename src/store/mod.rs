@@ -2,11 +2,12 @@
 
 mod inner;
 mod options;
+mod replace;
 
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::log::Listing;
+use crate::log::{Listing, LogReader};
 use crate::session::Session;
 use crate::view::View;
 use crate::{Error, Result, id};
@@ -54,7 +55,15 @@ impl Store {
     /// Errors: [`Error::NotFound`].
     pub fn read(&self, id: &str) -> Result<View> {
         id::check("session id", id)?;
-        View::open(self.inner.log_reader(id), id)
+        let reader = self.inner.log_reader(id);
+        match View::open(reader.clone(), id) {
+            // A replacement of the log may have been interrupted between its two renames.
+            Err(Error::NotFound(what)) => match self.inner.replacement(id) {
+                Some(dir) => View::open(LogReader { dir, ..reader }, id),
+                None => View::open(reader, id).map_err(|_| Error::NotFound(what)),
+            },
+            opened => opened,
+        }
     }
 
     /// Whether the session exists.
@@ -74,9 +83,10 @@ impl Store {
             .inner
             .entries()?
             .into_iter()
-            .filter_map(|e| id::decode(&e))
+            .filter_map(|e| self.inner.session_of(&e))
             .collect();
         ids.sort_unstable();
+        ids.dedup();
         Ok(ids)
     }
 
@@ -85,6 +95,7 @@ impl Store {
     /// Errors: [`Error::NotFound`], [`Error::Locked`] if a writer holds it.
     pub fn delete(&self, id: &str) -> Result<()> {
         id::check("session id", id)?;
+        self.inner.finish_replacement(id)?;
         let dir = self.inner.session_dir(id);
         let gone = || Error::NotFound(format!("session {id:?} in {}", self.path().display()));
         if Listing::read(&*self.inner.storage, &dir)?.is_none_or(|listing| listing.is_unborn()) {
@@ -103,6 +114,7 @@ impl Store {
         storage
             .sync_dir(&sessions)
             .map_err(Error::io("sync directory", &sessions))?;
+        self.inner.forget_replacement(id);
         drop(lock);
         self.inner.remove_leftovers(DELETED);
         Ok(())

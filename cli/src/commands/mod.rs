@@ -10,7 +10,11 @@ mod import;
 mod info;
 mod log;
 mod redact;
+#[cfg(feature = "s3")]
+mod remote;
 mod show;
+#[cfg(feature = "s3")]
+pub(crate) mod sync;
 
 use crate::args::{Args, Command};
 use crate::exit::Failure;
@@ -66,6 +70,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         } => history::repair(args, session, agent, *dry_run),
         Command::Validate { session, agent } => history::validate(args, session, agent),
         Command::Tour { from, keep } => tour::run(from.as_deref(), keep.as_deref()),
+        #[cfg(feature = "s3")]
+        Command::Sync(command) => sync::run(args, command),
         Command::Completions { shell } => completions::run(*shell),
     }
 }

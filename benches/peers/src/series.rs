@@ -8,6 +8,14 @@ pub(crate) struct Series {
 }
 
 impl Series {
+    /// A side without samples yet.
+    pub(crate) fn none(side: impl Into<String>) -> Self {
+        Self {
+            side: side.into(),
+            samples: Vec::new(),
+        }
+    }
+
     /// A figure that was taken once.
     pub(crate) fn once(side: impl Into<String>, sample: f64) -> Self {
         Self {

@@ -6,8 +6,10 @@ pub(crate) struct Sizes {
     pub(crate) is_quick: bool,
     /// Rounds of what is fast, of which a target depends on a few per cent.
     pub(crate) fine_rounds: usize,
+    /// Rounds of other durable appends.
+    pub(crate) sync_rounds: usize,
     pub(crate) rounds: usize,
-    /// Durable appends a side does in one round.
+    /// Durable appends a side does in one round: few, because a disk has moods.
     pub(crate) appends: usize,
     pub(crate) threads: usize,
     /// Buffered appends a side does in one round.
@@ -31,9 +33,10 @@ impl Sizes {
     pub(crate) fn full() -> Self {
         Self {
             is_quick: false,
-            fine_rounds: 31,
+            fine_rounds: 101,
+            sync_rounds: 41,
             rounds: 9,
-            appends: 64,
+            appends: 8,
             threads: 16,
             buffered: 50_000,
             payloads: vec![200, 1024, 10 << 10, 100 << 10],
@@ -51,6 +54,7 @@ impl Sizes {
         Self {
             is_quick: true,
             fine_rounds: 2,
+            sync_rounds: 2,
             rounds: 2,
             appends: 4,
             threads: 4,

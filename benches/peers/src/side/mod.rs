@@ -12,11 +12,11 @@ use std::path::Path;
 
 use crate::fault::Result;
 
-pub(crate) use bare::{Bare, Extent, bare};
+pub(crate) use bare::{Extent, bare};
 pub(crate) use jsonl::Jsonl;
 pub(crate) use ours::{AGENT, Ours, SESSION, buffered};
 pub(crate) use redb::Redb;
-pub(crate) use sqlite::{Sqlite, Synchronous};
+pub(crate) use sqlite::{Sqlite, Synchronous, connect};
 pub(crate) use tephra::Tephra;
 
 /// The name of our side in every table.

@@ -1,7 +1,6 @@
 """The real strands-agents package, measured in its own process: one command per line, one answer per line."""
 
 import json
-import os
 import sys
 import time
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from strands.session.file_session_manager import FileSessionManager
 from strands.types.session import SessionAgent, SessionMessage
 
 SESSION, AGENT = "s", "a"
+open_managers = {}
 
 
 class Silent(Model):
@@ -53,7 +53,8 @@ def fill(directory, source):
 
 def append(directory, first, count, size):
     """Writes messages one by one. The package syncs nothing."""
-    files = manager(directory)
+    files = open_managers.setdefault(directory, None) or manager(directory)
+    open_managers[directory] = files
     text = "x" * (size - 44)
     for number in range(first, first + count):
         files.create_message(SESSION, AGENT, record(number, {"role": "user", "content": [{"text": text}]}))
@@ -76,15 +77,8 @@ def restore(directory):
     return len(agent.messages)
 
 
-def size_on_disk(directory):
-    total = 0
-    for path, _, names in os.walk(directory):
-        total += sum(os.stat(os.path.join(path, name)).st_blocks * 512 for name in names)
-    return total
-
-
 def main():
-    commands = {f.__name__: f for f in (fill, append, list_messages, restore, size_on_disk)}
+    commands = {f.__name__: f for f in (fill, append, list_messages, restore)}
     print(json.dumps({"strands": version("strands-agents"), "python": sys.version.split()[0]}), flush=True)
     for line in sys.stdin:
         name, *arguments = json.loads(line)

@@ -46,11 +46,12 @@ pub(crate) fn durable(context: &Context, report: &mut Report) -> Result<()> {
 
 fn at(context: &Context, len: usize) -> Result<Vec<Series>> {
     let sizes = &context.sizes;
-    let (count, rounds) = if len == USUAL {
-        (sizes.appends, sizes.fine_rounds)
+    let rounds = if len == USUAL {
+        sizes.fine_rounds
     } else {
-        (sizes.appends / 2, sizes.rounds)
+        sizes.sync_rounds
     };
+    let count = sizes.appends;
     let mut sides: Sides<'_> = Vec::new();
     for side in stores() {
         let name = side.name();

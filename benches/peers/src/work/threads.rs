@@ -16,7 +16,7 @@ const ONE: &str = "one thread";
 
 /// Many threads append to one session and share its syncs.
 pub(crate) fn one_session(context: &Context, report: &mut Report) -> Result<()> {
-    let (threads, count) = (context.sizes.threads, context.sizes.appends / 2);
+    let (threads, count) = (context.sizes.threads, context.sizes.appends);
     let mut sides: Sides<'_> = Vec::new();
     for side in stores() {
         let open = side.open(&context.dir("threads")?.join(side.name()))?;
@@ -30,7 +30,7 @@ pub(crate) fn one_session(context: &Context, report: &mut Report) -> Result<()> 
     let alone = format!("{OURS}, {ONE}");
     let part = move || Ok(1.0 / seconds_each(count, || single.append(&message::of_len(LEN, 1)))?);
     sides.push((alone.clone(), Box::new(part)));
-    let series = interleave(context.sizes.fine_rounds.div_ceil(2), sides)?;
+    let series = interleave(context.sizes.sync_rounds, sides)?;
     context.remove("threads")?;
 
     let over = |other: &str| {
@@ -62,7 +62,7 @@ pub(crate) fn one_session(context: &Context, report: &mut Report) -> Result<()> 
 
 /// As many sessions as threads.
 pub(crate) fn many_sessions(context: &Context, report: &mut Report) -> Result<()> {
-    let (threads, count) = (context.sizes.threads, context.sizes.appends / 2);
+    let (threads, count) = (context.sizes.threads, context.sizes.appends);
     let mut sides: Sides<'_> = Vec::new();
     for side in stores().into_iter().filter(|side| is_durable(&side.name())) {
         let open = (0..threads)
@@ -102,7 +102,7 @@ pub(crate) fn many_sessions(context: &Context, report: &mut Report) -> Result<()
         };
         sides.push((extent.name().to_owned(), Box::new(part)));
     }
-    let series = interleave(context.sizes.fine_rounds.div_ceil(2), sides)?;
+    let series = interleave(context.sizes.sync_rounds, sides)?;
     context.remove("sessions")?;
 
     let bare = of(&series, Extent::Extended.name());

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::child::{self, Task};
 use crate::context::Context;
+use crate::damage;
 use crate::fault::Result;
 use crate::report::{Machine, Report};
 use crate::sizes::Sizes;
@@ -39,6 +40,15 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         only: Option<String>,
     },
+    /// Do the same damage to every store and write the table of what is left.
+    Damage {
+        /// A few places instead of many.
+        #[arg(long)]
+        quick: bool,
+        /// Where the page goes [default: docs/benchmarks].
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// A measurement's part that needs a process of its own.
     #[command(hide = true)]
     Child {
@@ -63,6 +73,9 @@ impl Args {
                 let out = out.unwrap_or_else(|| PathBuf::from(BENCHMARKS));
                 measure(sizes, scratch.path(), &out, only.as_deref())
             }
+            Command::Damage { quick, out } => {
+                damage_to(quick, &out.unwrap_or_else(|| PathBuf::from(BENCHMARKS)))
+            }
             Command::Child {
                 task,
                 dir,
@@ -71,6 +84,22 @@ impl Args {
             } => child::run(task, &dir, &other, count),
         }
     }
+}
+
+/// Places at which each damage is done.
+fn places(is_quick: bool) -> usize {
+    if is_quick { 2 } else { 32 }
+}
+
+fn damage_to(is_quick: bool, out: &Path) -> Result<()> {
+    let scratch = scratch(None)?;
+    let rows = damage::run(scratch.path(), places(is_quick))?;
+    let versions = Machine::versions();
+    std::fs::create_dir_all(out)?;
+    let path = out.join("damage.md");
+    std::fs::write(&path, damage::page(&rows, &versions))?;
+    println!("{}", path.display());
+    Ok(())
 }
 
 /// A directory on the disk to measure, removed at the end.
@@ -109,5 +138,5 @@ fn measure(sizes: Sizes, root: &Path, out: &Path, only: Option<&str>) -> Result<
     }
     report.write(out)?;
     println!("{}", out.join("README.md").display());
-    Ok(())
+    damage_to(report.is_quick, out)
 }

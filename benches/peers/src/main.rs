@@ -11,6 +11,7 @@ mod args;
 mod child;
 mod context;
 mod counting;
+mod damage;
 mod fault;
 mod message;
 mod report;

@@ -1,6 +1,7 @@
 //! One command per file: read the arguments, call the library, print the answer.
 
 mod append;
+mod bench;
 mod completions;
 mod delete;
 mod export;
@@ -66,6 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         } => history::repair(args, session, agent, *dry_run),
         Command::Validate { session, agent } => history::validate(args, session, agent),
         Command::Tour { from, keep } => tour::run(from.as_deref(), keep.as_deref()),
+        Command::Bench { quick } => bench::run(args, *quick),
         Command::Completions { shell } => completions::run(*shell),
     }
 }

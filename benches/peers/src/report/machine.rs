@@ -12,12 +12,25 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// The versions of the stores, in a sentence.
+    pub(crate) fn versions() -> String {
+        let others = ["redb", "tephra", "batpak"].map(|name| format!("{name} {}", version(name)));
+        format!(
+            "sessionlog {}, SQLite {}, {}.",
+            sessionlog(),
+            rusqlite::version(),
+            others.join(", ")
+        )
+    }
+
     /// Looks at the machine, and at the file system that holds `dir`.
     pub(crate) fn look(dir: &Path, package: Option<&str>) -> Self {
         let mut facts = vec![
             ("processor", processor()),
             ("memory", memory()),
             ("kernel", line_of("/proc/sys/kernel/osrelease")),
+            ("load when the run began", load()),
+            ("scheduling of this process", scheduling()),
             ("file system", file_system(dir)),
             ("compiler", output("rustc", &["--version"])),
             ("sessionlog", sessionlog()),
@@ -45,6 +58,28 @@ fn memory() -> String {
     let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = info.lines().find_map(|l| l.strip_prefix("MemTotal:"));
     total.unwrap_or("unknown").trim().to_owned()
+}
+
+fn load() -> String {
+    let load = line_of("/proc/loadavg");
+    load.split(' ').take(3).collect::<Vec<_>>().join(", ")
+}
+
+/// The real-time priority, which keeps a busy machine's other work from delaying every wake-up by a tick.
+fn scheduling() -> String {
+    let stat = line_of("/proc/self/stat");
+    // Counted from the end of the name, which may have spaces: priority is the 40th field of all, policy the 41st.
+    let fields: Vec<_> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    match (fields.get(37), fields.get(38)) {
+        (Some(&"0"), _) => "the default".to_owned(),
+        (Some(priority), Some(_)) => format!("real-time, priority {priority} (`chrt`)"),
+        _ => "unknown".to_owned(),
+    }
 }
 
 /// Type, device and options of the mount that holds a directory.

@@ -13,10 +13,10 @@ use std::path::Path;
 use crate::fault::Result;
 
 pub(crate) use bare::{Extent, bare};
-pub(crate) use jsonl::Jsonl;
+pub(crate) use jsonl::{Jsonl, path as jsonl_path};
 pub(crate) use ours::{AGENT, Ours, SESSION, buffered};
 pub(crate) use redb::Redb;
-pub(crate) use sqlite::{Sqlite, Synchronous, connect};
+pub(crate) use sqlite::{Sqlite, Synchronous, connect, path as sqlite_path};
 pub(crate) use tephra::Tephra;
 
 /// The name of our side in every table.

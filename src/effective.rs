@@ -1,5 +1,6 @@
 //! What the model sees of a conversation: redactions, window, summary and repair applied.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::history::{self, Edit, Fault, Repair, Stored};
@@ -48,10 +49,21 @@ impl Window {
 /// One message that the model sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// The id of the stored message; none for a summary, and for one that a repair inserted.
-    pub id: Option<u64>,
+    /// Where it comes from.
+    pub origin: Origin,
     /// The message as JSON text.
     pub text: String,
+}
+
+/// Where a message that the model sees comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The stored message with this id; a repair may have changed its content.
+    Stored(u64),
+    /// The summary of the messages before the window.
+    Summary,
+    /// A repair inserted it.
+    Inserted,
 }
 
 /// What the model sees: the messages behind the window, the summary in front, redacted ones replaced, broken tool
@@ -74,39 +86,43 @@ pub fn effective(messages: Vec<(u64, String)>, window: &Window, edits: &[Edit]) 
             return shown;
         }
     }
-    let summary = window.summary.iter().cloned().map(|text| (None, text));
+    let summary = window.summary.iter().cloned();
+    let summary = summary.map(|text| Shown {
+        origin: Origin::Summary,
+        text,
+    });
     let behind = messages.into_iter().skip(window.removed);
-    let behind = behind.map(|(id, text)| (Some(id), text));
+    let behind = behind.map(|(id, text)| Shown {
+        origin: Origin::Stored(id),
+        text,
+    });
     mended(summary.chain(behind).collect())
 }
 
 /// The messages with a fresh repair of just these.
-fn mended(mut messages: Vec<(Option<u64>, String)>) -> Vec<Shown> {
+fn mended(mut messages: Vec<Shown>) -> Vec<Shown> {
     // Positions stand for ids: a summary has none.
-    let by_position: Vec<_> = (0..)
-        .zip(&messages)
-        .map(|(id, (_, text))| Stored {
-            id,
-            message: parsed(text),
-        })
-        .collect();
+    let by_position = by_position(&messages);
     let edits = history::repair(&by_position).edits;
+    if edits.is_empty() {
+        return messages;
+    }
     let views = history::apply(&by_position, &edits).messages;
     let views: Vec<(Option<u64>, Option<String>)> = views
         .into_iter()
         .map(|view| match view.text {
-            std::borrow::Cow::Borrowed(_) => (view.id, None),
-            std::borrow::Cow::Owned(text) => (view.id, Some(text)),
+            Cow::Borrowed(_) => (view.id, None),
+            Cow::Owned(text) => (view.id, Some(text)),
         })
         .collect();
     let mut shown = Vec::with_capacity(views.len());
     for (position, changed) in views {
         let original = position.and_then(|at| messages.get_mut(at as usize));
-        let (id, text) = original.map(std::mem::take).unwrap_or_default();
-        shown.push(Shown {
-            id,
-            text: changed.unwrap_or(text),
+        let (origin, text) = original.map_or((Origin::Inserted, String::new()), |original| {
+            (original.origin, std::mem::take(&mut original.text))
         });
+        let text = changed.unwrap_or(text);
+        shown.push(Shown { origin, text });
     }
     shown
 }
@@ -118,24 +134,28 @@ fn laid_over(all: &[Stored<'_>], window: &Window, edits: &[Edit]) -> Vec<Shown> 
     let applied = history::apply(all, edits).messages;
     let is_hidden = |view: &history::View<'_>| !view.id.is_some_and(|id| ids.contains(&id));
     let edited = applied.into_iter().skip_while(is_hidden).map(|view| Shown {
-        id: view.id,
+        origin: view.id.map_or(Origin::Inserted, Origin::Stored),
         text: view.text.into_owned(),
     });
     let summary = window.summary.iter().cloned();
-    let summary = summary.map(|text| Shown { id: None, text });
+    let summary = summary.map(|text| Shown {
+        origin: Origin::Summary,
+        text,
+    });
     summary.chain(edited).collect()
 }
 
 /// Whether nothing in a conversation could be mended.
 fn is_sound(shown: &[Shown]) -> bool {
-    let stored: Vec<Stored<'_>> = (0..)
-        .zip(shown)
-        .map(|(id, shown)| Stored {
-            id,
-            message: parsed(&shown.text),
-        })
-        .collect();
-    history::repair(&stored).edits.is_empty()
+    history::repair(&by_position(shown)).edits.is_empty()
+}
+
+fn by_position(shown: &[Shown]) -> Vec<Stored<'_>> {
+    let stored = (0..).zip(shown).map(|(id, shown)| Stored {
+        id,
+        message: parsed(&shown.text),
+    });
+    stored.collect()
 }
 
 impl View {
@@ -145,7 +165,7 @@ impl View {
         Ok(shown.into_iter().map(|shown| shown.text).collect())
     }
 
-    /// As [`View::effective`], with the ids of the messages that are stored.
+    /// As [`View::effective`], and where each message comes from.
     pub fn effective_messages(&self, id: &str) -> Result<Vec<Shown>> {
         let messages = self.messages(id)?;
         let agent = self.state()?.agent(id);

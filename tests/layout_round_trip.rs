@@ -261,3 +261,45 @@ fn a_redacted_export_has_the_replacement_in_both_fields() {
         );
     }
 }
+
+/// Fuzzing found: an update took a message for a new one whose file's number was not its id, if the file of that number
+/// could not be read; and it did not miss stored messages behind such a file.
+#[test]
+fn an_update_goes_by_ids_whatever_the_files_are_called() {
+    let fixtures = fixtures();
+    let work = tempfile::tempdir().unwrap();
+    let store = Store::open(work.path().join("store")).unwrap();
+    let update = ImportOptions { update: true };
+    let dir = fixtures.store("01_plain");
+    let messages = dir.join("session_plain/agents/agent_default/messages");
+    let first = std::fs::read_to_string(messages.join("message_0.json")).unwrap();
+    let put = |name: &str, id: u64| {
+        let text = first.replace("\"message_id\": 0", &format!("\"message_id\": {id}"));
+        std::fs::write(messages.join(name), text).unwrap();
+    };
+    std::fs::write(messages.join("message_0.json"), "{").unwrap();
+    put("message_7.json", 0);
+    put("message_8.json", 9);
+    put("message_9.json", 8);
+    put("message_10.json", 8);
+    let version = import_all(&store, &dir, update)[0].version;
+    for _ in 0..2 {
+        let report = &import_all(&store, &dir, update)[0];
+        assert_eq!((report.version, report.messages), (version, 0));
+        let skipped: Vec<_> = report.skipped.iter().map(|s| s.path.clone()).collect();
+        let expected = ["message_0.json", "message_10.json"].map(|name| messages.join(name));
+        assert_eq!(skipped, expected);
+    }
+    let refused = || {
+        let sessions = find_sessions(&dir).unwrap();
+        let refused = import(&store, &sessions[0], &update, &mut |_| {});
+        refused.unwrap_err().to_string()
+    };
+    // The file that cannot be read may be message 0, but none may be message 8.
+    std::fs::remove_file(messages.join("message_7.json")).unwrap();
+    std::fs::remove_file(messages.join("message_9.json")).unwrap();
+    assert!(refused().contains("was in message_9.json"), "{}", refused());
+    std::fs::remove_file(messages.join("message_10.json")).unwrap();
+    assert!(refused().contains("has message 8"), "{}", refused());
+    assert_eq!(store.read("plain").unwrap().version(), version);
+}

@@ -144,10 +144,7 @@ fn write_agent(writer: &mut Writer<'_>, agent: &AgentDir) -> Result<(u64, Vec<Sk
     let (mut seen, mut count) = (IdSet::default(), 0);
     for (number, name) in &agent.messages {
         match message(agent, *number, name) {
-            Ok(message) if !seen.insert(message.id) => skipped.push(Skipped {
-                path: message.path,
-                error: format!("a message with id {} came before it", message.id),
-            }),
+            Ok(message) if !seen.insert(message.id) => skipped.push(message.repeated()),
             Ok(message) => {
                 count += 1;
                 writer.push(message.op(&id))?;
@@ -169,6 +166,14 @@ pub(super) struct MessageFile {
 }
 
 impl MessageFile {
+    /// What is said of it if another file had its id.
+    pub(super) fn repeated(self) -> Skipped {
+        Skipped {
+            error: format!("a message with id {} came before it", self.id),
+            path: self.path,
+        }
+    }
+
     pub(super) fn op(self, agent: &Arc<str>) -> Op {
         Op::AddMessage {
             agent: Arc::clone(agent),

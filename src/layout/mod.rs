@@ -15,6 +15,7 @@
 //! What cannot be read (not JSON, cut off, not UTF-8) is skipped and reported, and the rest is imported. Temporary
 //! and foreign files are left alone and listed.
 
+mod beside;
 mod directory;
 mod export;
 mod import;

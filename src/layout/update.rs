@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::view::View;
 use crate::{Error, Result};
 
+use super::beside::Stored;
 use super::directory::{AgentDir, Contents};
 use super::import::{ImportReport, Writer, message, record, report_of};
 use super::{AGENT_FILE, MESSAGES, MULTI_AGENT_FILE, Progress, SESSION_FILE, SessionDir, diverged};
@@ -117,39 +118,32 @@ impl Job<'_> {
             },
             Err(skipped) => report.skipped.push(skipped),
         }
-        let mut seen = IdSet::default();
-        let mut stored = match known {
-            Some(_) => Some(self.view.messages(&id)?),
-            None => None,
-        };
-        let mut next = stored.as_mut().and_then(Iterator::next).transpose()?;
+        let mut stored = Stored::new(self.view, known.map(|_| Arc::clone(&id)))?;
+        let (mut seen, mut unreadable) = (IdSet::default(), IdSet::default());
         for (number, name) in &agent.messages {
             let file = match message(agent, *number, name) {
                 Ok(file) => file,
                 Err(skipped) => {
                     // A file that cannot be read may be any stored message: it is not missing.
-                    seen.insert(*number);
+                    unreadable.insert(*number);
                     report.skipped.push(skipped);
                     continue;
                 }
             };
-            seen.insert(file.id);
-            let path = agent.path.join(MESSAGES).join(name);
-            let mut change = None;
-            while let Some(old) = next.take_if(|old| old.id() <= file.id) {
-                if old.id() == file.id {
-                    change = Some(self.changed(&path, &id, &old, file.form, &file.payload)?);
-                } else if !seen.contains(old.id()) {
-                    return Err(self.missing(agent, old.id()));
-                }
-                next = stored.as_mut().and_then(Iterator::next).transpose()?;
+            if !seen.insert(file.id) {
+                report.skipped.push(file.repeated());
+                continue;
             }
-            let change = change.unwrap_or_else(|| Some(file.op(&id)));
+            let path = agent.path.join(MESSAGES).join(name);
+            let change = match stored.find(file.id)? {
+                Some(old) => self.changed(&path, &id, &old, file.form, &file.payload)?,
+                None => Some(file.op(&id)),
+            };
             report.messages += u64::from(change.is_some());
             take(change)?;
         }
-        match next.filter(|old| !seen.contains(old.id())) {
-            Some(old) => Err(self.missing(agent, old.id())),
+        match stored.left_out(|id| seen.contains(id) || unreadable.contains(id))? {
+            Some(id) => Err(self.missing(agent, id)),
             None => Ok(()),
         }
     }
@@ -169,6 +163,11 @@ impl Job<'_> {
                 .map(Json::to_python)
                 .unwrap_or_default(),
         };
+        let stored_as = old.file_name();
+        if path.file_name().is_none_or(|name| *name != *stored_as) {
+            let what = format!("message {} of agent {agent:?} was in {stored_as}", old.id());
+            return Err(self.diverged(path, &what));
+        }
         if old.file() == file {
             return Ok(None);
         }

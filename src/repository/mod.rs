@@ -1,6 +1,6 @@
 //! Repositories: sessions as records, in the terms of Strands Agents' `SessionRepository`.
 //!
-//! Three implementations do the same, and one [conformance suite](conformance) says so:
+//! Three implementations do the same, and one conformance suite (feature `conformance`) says so:
 //!
 //! | | holds sessions in | for |
 //! |---|---|---|
@@ -9,7 +9,8 @@
 //! | [`MemoryRepository`] | memory | tests |
 //!
 //! A record is a JSON text that is kept as it came: unknown members, number spellings and key order stay. Bring a
-//! backend of your own by implementing [`SessionRepository`].
+//! backend of your own by implementing [`SessionRepository`]; a [`SessionManager`](crate::SessionManager) works on
+//! top of any.
 //!
 //! # Where it differs from the reference
 //!
@@ -68,7 +69,7 @@ pub trait SessionRepository: Send + Sync + fmt::Debug {
     /// An agent's record; `None` if there is no such session or agent.
     fn read_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<AgentRecord>>;
 
-    /// Replaces an agent's record by [`AgentRecord::updated_by`]: `created_at` stays, `updated_at` is what `agent` has.
+    /// Updates an agent's record as [`AgentRecord::updated_by`] says: `created_at` stays, `updated_at` is what `agent` has.
     ///
     /// Errors: `NotFound`.
     fn update_agent(&self, session_id: &str, agent: &AgentRecord) -> Result<()>;
@@ -91,7 +92,7 @@ pub trait SessionRepository: Send + Sync + fmt::Debug {
         message_id: u64,
     ) -> Result<Option<MessageRecord>>;
 
-    /// Replaces a message's record by [`MessageRecord::updated_by`]: `created_at` stays, and so does a redaction that
+    /// Updates a message's record as [`MessageRecord::updated_by`] says: `created_at` stays, and so does a redaction that
     /// `message` does not replace.
     ///
     /// Errors: `NotFound`.

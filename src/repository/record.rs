@@ -1,6 +1,6 @@
 //! Records as JSON text: whole, lossless, with a few members in reach.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::json::{Json, Kind, write_string};
 use crate::session::{AgentSync, agent_record, session_record, with_members};
@@ -115,10 +115,10 @@ impl AgentRecord {
         self.part("_internal_state")
     }
 
-    /// The record with these parts at `now_us`; `None` if it has them already.
+    /// The update that brings these parts at `now_us`: it names only what changes. `None` if nothing does.
     ///
     /// Errors: [`Error::InvalidJson`], [`Error::InvalidInput`] if a part is not an object.
-    pub fn synced(&self, parts: AgentSync<'_>, now_us: u64) -> Result<Option<Self>> {
+    pub fn update(&self, parts: AgentSync<'_>, now_us: u64) -> Result<Option<Self>> {
         let mut changed = checked(parts)?;
         changed.retain(|(name, value)| field(&self.text, name) != Some(value));
         if changed.is_empty() {
@@ -127,12 +127,12 @@ impl AgentRecord {
         changed.push(("updated_at", quoted(&iso(now_us))));
         Ok(Some(Self {
             id: self.id.clone(),
-            text: with_members(&self.text, &changed)?,
+            text: with_members("{}", &changed)?,
         }))
     }
 
-    /// What this stored record becomes when `update` replaces it: the update, with `created_at` as stored, and with the
-    /// stored members that the update does not name.
+    /// What this stored record becomes by `update`: the members that the update names have its values, except
+    /// `created_at`; the others stay. Key order stays, new members stand before the timestamps.
     #[must_use]
     pub fn updated_by(&self, update: &Self) -> Self {
         Self {
@@ -239,8 +239,9 @@ impl MessageRecord {
         })
     }
 
-    /// What this stored record becomes when `update` replaces it: the update, with `created_at` as stored, with the
-    /// stored redaction unless the update has one, and with the stored members that the update does not name.
+    /// What this stored record becomes by `update`: the members that the update names have its values, except
+    /// `created_at`, and except a redaction that the update would undo; the others stay. Key order stays, new members
+    /// stand before the timestamps.
     #[must_use]
     pub fn updated_by(&self, update: &Self) -> Self {
         let stays: &[&str] = if update.redaction().is_none() && self.redaction().is_some() {
@@ -335,30 +336,38 @@ fn checked(parts: AgentSync<'_>) -> Result<Vec<(&'static str, String)>> {
         .collect()
 }
 
-/// The members of `update`, those named in `stays` with their stored values, and the stored ones that it lacks. Both are
-/// minified, so the same key has the same text.
+/// The members of `stored` in their order, with the values that `update` has except for those named in `stays`, and the
+/// members that are new. Both are minified, so the same key has the same text.
 fn merged(stored: &str, update: &str, stays: &[&str]) -> String {
     let (Ok(stored), Ok(update)) = (Json::parse(stored), Json::parse(update)) else {
         return update.to_owned();
     };
+    let updates: HashMap<_, _> = update.members().map(|(k, v)| (k.text(), v)).collect();
+    let known: HashSet<_> = stored.members().map(|(key, _)| key.text()).collect();
+    let new = update
+        .members()
+        .filter(|(key, _)| !known.contains(key.text()));
+    let mut new: Vec<_> = new.collect();
     let mut out = String::from("{");
-    let mut put = |key: &str, value: &str| {
+    let mut put = |key: &str, value: Json<'_>| {
         out.push_str(if out.len() > 1 { "," } else { "" });
         out.push_str(key);
         out.push(':');
-        out.push_str(value);
+        out.push_str(value.text());
     };
-    let mut named = HashSet::new();
-    for (key, value) in update.members() {
-        let stays = stays.iter().find(|name| key.is(name));
-        let value = stays.and_then(|name| stored.get(name)).unwrap_or(value);
-        put(key.text(), value.text());
-        named.insert(key.text());
-    }
     for (key, value) in stored.members() {
-        if !named.contains(key.text()) {
-            put(key.text(), value.text());
+        if key.is(CREATED_AT) {
+            // As in a record of the package, the timestamps stay the last.
+            for (key, value) in new.drain(..) {
+                put(key.text(), value);
+            }
         }
+        let stays = stays.iter().any(|name| key.is(name));
+        let update = updates.get(key.text()).filter(|_| !stays);
+        put(key.text(), update.copied().unwrap_or(value));
+    }
+    for (key, value) in new {
+        put(key.text(), value);
     }
     out.push('}');
     out

@@ -384,7 +384,7 @@ fn message_text(what: &str, text: &str) -> Result<String> {
 }
 
 /// A value of the caller's as JSON text: one object.
-fn serialized(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String> {
+pub(crate) fn serialized(what: &str, value: &(impl Serialize + ?Sized)) -> Result<String> {
     let text = serde_json::to_string(value).map_err(|e| Error::InvalidInput {
         what: what.to_owned(),
         reason: format!("it does not serialize to JSON: {e}"),

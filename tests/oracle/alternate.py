@@ -1,6 +1,7 @@
 """The real package and ours take turns on one directory; after each turn both read the same.
 
-usage: alternate.py BINARY DIRECTORY [TURNS]
+usage: alternate.py BINARY DIRECTORY [TURNS]                through import --update and export
+       alternate.py --directory EXAMPLE DIRECTORY [TURNS]   through the example shared_directory
 """
 
 import json
@@ -84,11 +85,56 @@ class Ours:
         return [line["message"] for line in lines]
 
 
+class OursDirectly:
+    """Ours on the directory itself."""
+
+    def __init__(self, example, work):
+        self.example, self.directory = example, work / "shared"
+
+    def call(self, operation, value=None):
+        command = [self.example, str(self.directory), SESSION, AGENT, operation]
+        done = subprocess.run(command, input=json.dumps(value).encode(), capture_output=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"{operation}: {done.returncode}: {done.stderr.decode()}")
+        return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+    def turn(self, turn):
+        """One operation of ours."""
+        kind = random.randrange(3)
+        state, *messages = self.call("show")
+        if kind == 0 or not messages:
+            self.call("append", message(turn))
+        elif kind == 1:
+            self.call("redact", message(-turn))
+        else:
+            self.call("state", state | {f"key{turn % 5}": {"ours": turn}})
+
+    def reads(self):
+        state, *messages = self.call("show")
+        return messages, state
+
+
+def alternate_directly(example, work, turns):
+    ours = OursDirectly(example, work)
+    ours.directory.mkdir()
+    for turn in range(turns):
+        random.choice([lambda: package_turn(ours.directory, turn), lambda: ours.turn(turn)])()
+        theirs = package_reads(ours.directory)
+        if list(theirs) != list(ours.reads()):
+            sys.exit(f"turn {turn}: the package reads {theirs}, we read {ours.reads()}")
+    print(f"{turns} turns on one directory: {turns} passed, 0 failed")
+
+
 def main():
     random.seed(1)
-    work, turns = Path(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 200
+    directly = sys.argv[1] == "--directory"
+    binary, work, *turns = sys.argv[2 if directly else 1 :]
+    work, turns = Path(work), int(turns[0]) if turns else 200
     work.mkdir(parents=True)
-    ours = Ours(sys.argv[1], work)
+    if directly:
+        alternate_directly(binary, work, turns)
+        return
+    ours = Ours(binary, work)
     ours.directory.mkdir()
     package_turn(ours.directory, 0)
     ours.update()

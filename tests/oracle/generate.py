@@ -97,7 +97,8 @@ def write(directory, session_id, spec):
             except ValueError:
                 continue
         manager.sync_agent(local)
-    for ident, state in spec["multi"].items():
+    # Old versions of the package know no multi-agents.
+    for ident, state in spec["multi"].items() if hasattr(manager, "create_multi_agent") else ():
         manager.create_multi_agent(session_id, Orchestrator(ident, state))
 
 

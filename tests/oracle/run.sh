@@ -8,10 +8,12 @@ root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python=$("$here/venv.sh")
+(cd "$root" && cargo build --quiet --release --example shared_directory)
+example=${CARGO_TARGET_DIR:-$root/target}/release/examples/shared_directory
 bin=${SESSIONLOG_BIN:-}
 if [ -z "$bin" ]; then
   (cd "$root" && cargo build --quiet --release)
-  bin=$root/target/release/sessionlog
+  bin=${CARGO_TARGET_DIR:-$root/target}/release/sessionlog
 fi
 
 mkdir "$work/fixtures" "$work/exports"
@@ -37,3 +39,9 @@ echo "a doctored export is refused"
 
 "$python" "$here/generate.py" "$bin" "$work/generated" "${1:-300}"
 "$python" "$here/alternate.py" "$bin" "$work/alternate" "${2:-200}" 2> "$work/warnings" || { cat "$work/warnings"; exit 1; }
+"$python" "$here/alternate.py" --directory "$example" "$work/directly" "${2:-200}" 2> "$work/warnings" || { cat "$work/warnings"; exit 1; }
+
+# The first version that has sessions writes another layout in places; the newest is the one above.
+oldest=$("$here/venv.sh" 1.0.0)
+"$oldest" "$here/generate.py" "$bin" "$work/generated-old" "$((${1:-300} / 3))"
+"$oldest" "$here/alternate.py" "$bin" "$work/alternate-old" "$((${2:-200} / 4))" 2> "$work/warnings" || { cat "$work/warnings"; exit 1; }

@@ -121,7 +121,7 @@ fn an_update_of_an_agent_keeps_members_that_it_does_not_name(
     repository.create_agent(SESSION, &record)?;
     let update = AgentRecord::from_text(AGENT, r#"{"state":{"b":2},"z":null}"#)?;
     repository.update_agent(SESSION, &update)?;
-    let expected = r#"{"state":{"b":2},"z":null,"x":1.0,"y":[]}"#;
+    let expected = r#"{"x":1.0,"state":{"b":2},"y":[],"z":null}"#;
     let expected = AgentRecord::from_text(AGENT, expected)?;
     equals(
         repository.read_agent(SESSION, AGENT)?,

@@ -207,7 +207,7 @@ fn an_update_of_a_message_keeps_members_that_it_does_not_name(
     repository.create_message(SESSION, AGENT, &record)?;
     let update = MessageRecord::from_text(0, r#"{"message_id":0,"message":{"b":2},"y":{}}"#)?;
     repository.update_message(SESSION, AGENT, &update)?;
-    let expected = r#"{"message_id":0,"message":{"b":2},"y":{},"x":1.0}"#;
+    let expected = r#"{"message":{"b":2},"message_id":0,"x":1.0,"y":{}}"#;
     let expected = MessageRecord::from_text(0, expected)?;
     equals(
         repository.read_message(SESSION, AGENT, 0)?,

@@ -1,7 +1,8 @@
 //! The repository on top of a store: sessions as logs.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod sessions;
+
+use std::sync::Arc;
 
 use crate::event::Form;
 use crate::history::Edit;
@@ -16,6 +17,7 @@ use super::{
     AgentRecord, MessageList, MessageRecord, MultiAgentRecord, SessionRecord, SessionRepository,
     Unreadable, slice,
 };
+use sessions::Sessions;
 
 /// So near to the end of a conversation, a message is found backwards from there.
 const NEAR: u64 = 256;
@@ -28,11 +30,7 @@ const NEAR: u64 = 256;
 /// Nothing is ever overwritten: an update is a new event, and [`Store::read`] shows any earlier version.
 #[derive(Debug)]
 pub struct LogRepository {
-    store: Store,
-    /// The sessions that this process writes to.
-    sessions: Mutex<HashMap<String, Arc<Session>>>,
-    /// What was read last: it is read again only when the session has another version.
-    last_view: Mutex<Option<View>>,
+    sessions: Sessions,
 }
 
 impl LogRepository {
@@ -40,16 +38,14 @@ impl LogRepository {
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self {
-            store,
-            sessions: Mutex::default(),
-            last_view: Mutex::default(),
+            sessions: Sessions::new(store),
         }
     }
 
     /// The store.
     #[must_use]
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.sessions.store
     }
 
     /// The session, open for writing until it is released: for what the log can do and a repository cannot, such as
@@ -57,103 +53,13 @@ impl LogRepository {
     ///
     /// Errors: as [`Store::session`].
     pub fn session(&self, session_id: &str) -> Result<Arc<Session>> {
-        let mut sessions = guard(&self.sessions);
-        if let Some(session) = sessions.get(session_id) {
-            return Ok(Arc::clone(session));
-        }
-        let session = Arc::new(self.store.session(session_id)?);
-        sessions.insert(session_id.to_owned(), Arc::clone(&session));
-        Ok(session)
+        self.sessions.writer(session_id)
     }
 
     /// Gives up a session, so that another process can write to it. The next write opens it again.
     pub fn release(&self, session_id: &str) -> Result<()> {
-        let session = guard(&self.sessions).remove(session_id);
-        // Whoever else uses it at the moment closes it.
-        match session.and_then(Arc::into_inner) {
-            Some(session) => session.close(),
-            None => Ok(()),
-        }
+        self.sessions.release(session_id)
     }
-
-    /// Does what `plan` says at the session's present state, in one commit; plans again if the session moved on.
-    fn commit(
-        &self,
-        session_id: &str,
-        plan: &dyn Fn(&Session, &State) -> Result<Op>,
-    ) -> Result<()> {
-        let session = self.session(session_id)?;
-        let done = loop {
-            let state = session.state();
-            let op = plan(&session, &state);
-            let commit = |op| {
-                session
-                    .batch()
-                    .push(op)
-                    .expect_version(state.version())
-                    .commit()
-            };
-            match op.and_then(commit) {
-                Err(Error::VersionConflict { .. }) => {}
-                done => break done,
-            }
-        };
-        let is_lost = matches!(
-            done,
-            Err(Error::OutcomeUnknown { .. } | Error::Poisoned { .. })
-        );
-        if is_lost || session.version() == Version::ZERO {
-            guard(&self.sessions).remove(session_id);
-        }
-        done.map(|_| ())
-    }
-
-    /// The session as of now; `None` if it does not exist.
-    fn view(&self, session_id: &str) -> Result<Option<View>> {
-        let fresh = match self.store.read(session_id) {
-            Err(Error::NotFound(_)) => return Ok(None),
-            fresh => fresh?,
-        };
-        let same = |view: &&View| {
-            view.session_id() == session_id
-                && view.version() == fresh.version()
-                && view.updated_us() == fresh.updated_us()
-        };
-        if let Some(view) = guard(&self.last_view).as_ref().filter(same) {
-            return Ok(Some(view.clone()));
-        }
-        Ok(Some(fresh))
-    }
-
-    /// As [`LogRepository::view`], with the whole log replayed, and remembered.
-    fn replayed(&self, session_id: &str) -> Result<Option<View>> {
-        let view = self.view(session_id)?;
-        if let Some(view) = &view {
-            view.state()?;
-            *guard(&self.last_view) = Some(view.clone());
-        }
-        Ok(view)
-    }
-
-    /// Looks at the session's state: the writer's own if this process writes to it.
-    fn look<T>(&self, session_id: &str, look: impl FnOnce(&State) -> T) -> Result<Option<T>> {
-        id::check("session id", session_id)?;
-        let open = guard(&self.sessions).get(session_id).cloned();
-        if let Some(state) = open.map(|session| session.state()) {
-            if state.version() > Version::ZERO {
-                return Ok(Some(look(&state)));
-            }
-        }
-        match self.replayed(session_id)? {
-            Some(view) => Ok(Some(look(view.state()?))),
-            None => Ok(None),
-        }
-    }
-}
-
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Both hold only what can be made again.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The session exists.
@@ -202,7 +108,7 @@ fn record(message: &Message) -> MessageRecord {
 
 impl SessionRepository for LogRepository {
     fn create_session(&self, record: &SessionRecord) -> Result<()> {
-        self.commit(record.id(), &|_, state| {
+        self.sessions.commit(record.id(), &|_, state| {
             if state.version() > Version::ZERO {
                 return Err(Error::AlreadyExists(session(record.id())));
             }
@@ -215,24 +121,25 @@ impl SessionRepository for LogRepository {
     }
 
     fn read_session(&self, session_id: &str) -> Result<Option<SessionRecord>> {
-        let text = self.look(session_id, |state| match state.session() {
-            Some(record) => record.text(),
-            // It was lost to damage.
-            None => session_record(session_id, state.time_us()),
-        })?;
+        let text = self
+            .sessions
+            .look(session_id, |state| match state.session() {
+                Some(record) => record.text(),
+                // It was lost to damage.
+                None => session_record(session_id, state.time_us()),
+            })?;
         text.map(|text| SessionRecord::from_text(session_id, &text))
             .transpose()
     }
 
     fn delete_session(&self, session_id: &str) -> Result<()> {
         self.release(session_id)?;
-        *guard(&self.last_view) = None;
-        self.store.delete(session_id)
+        self.store().delete(session_id)
     }
 
     fn create_agent(&self, session_id: &str, record: &AgentRecord) -> Result<()> {
         id::check("agent id", record.id())?;
-        self.commit(session_id, &|_, state| {
+        self.sessions.commit(session_id, &|_, state| {
             exists(state, session_id)?;
             let known = state.agent(record.id());
             if known.is_some_and(|agent| agent.record().is_some()) {
@@ -249,7 +156,7 @@ impl SessionRepository for LogRepository {
 
     fn read_agent(&self, session_id: &str, agent_id: &str) -> Result<Option<AgentRecord>> {
         id::check("agent id", agent_id)?;
-        let text = self.look(session_id, |state| {
+        let text = self.sessions.look(session_id, |state| {
             Some(state.agent(agent_id)?.record()?.text())
         })?;
         text.flatten()
@@ -259,7 +166,7 @@ impl SessionRepository for LogRepository {
 
     fn update_agent(&self, session_id: &str, record: &AgentRecord) -> Result<()> {
         id::check("agent id", record.id())?;
-        self.commit(session_id, &|_, state| {
+        self.sessions.commit(session_id, &|_, state| {
             let (_, stored) = known(state, session_id, record.id())?;
             let stored = AgentRecord::from_text(record.id(), &stored.text())?;
             let text = stored.updated_by(record).text().to_owned();
@@ -277,7 +184,7 @@ impl SessionRepository for LogRepository {
         record: &MessageRecord,
     ) -> Result<()> {
         id::check("agent id", agent_id)?;
-        self.commit(session_id, &|_, state| {
+        self.sessions.commit(session_id, &|_, state| {
             let (agent, _) = known(state, session_id, agent_id)?;
             if agent.has_message(record.id()) {
                 let what = message(session_id, agent_id, record.id());
@@ -300,16 +207,16 @@ impl SessionRepository for LogRepository {
         message_id: u64,
     ) -> Result<Option<MessageRecord>> {
         id::check("agent id", agent_id)?;
-        let next = self.look(session_id, |state| {
+        let next = self.sessions.look(session_id, |state| {
             state.agent(agent_id).map(Agent::next_message_id)
         })?;
         let Some(next) = next.flatten() else {
             return Ok(None);
         };
         let view = if next.saturating_sub(message_id) <= NEAR {
-            self.view(session_id)?
+            self.sessions.view(session_id)?
         } else {
-            self.replayed(session_id)?
+            self.sessions.replayed(session_id)?
         };
         let found = view.map(|view| find(&view, agent_id, message_id, next));
         Ok(found.transpose()?.flatten().as_ref().map(record))
@@ -322,7 +229,7 @@ impl SessionRepository for LogRepository {
         update: &MessageRecord,
     ) -> Result<()> {
         id::check("agent id", agent_id)?;
-        self.commit(session_id, &|open, state| {
+        self.sessions.commit(session_id, &|open, state| {
             let (agent, _) = known(state, session_id, agent_id)?;
             let missing = || Error::NotFound(message(session_id, agent_id, update.id()));
             if !agent.has_message(update.id()) {
@@ -348,7 +255,7 @@ impl SessionRepository for LogRepository {
         offset: i64,
     ) -> Result<MessageList> {
         id::check("agent id", agent_id)?;
-        let view = self.replayed(session_id)?;
+        let view = self.sessions.replayed(session_id)?;
         let view = view.ok_or_else(|| no_session(session_id))?;
         let messages = match view.messages(agent_id) {
             Err(Error::NotFound(_)) => return Err(no_agent(session_id, agent_id)),
@@ -376,7 +283,7 @@ impl SessionRepository for LogRepository {
 
     fn next_message_id(&self, session_id: &str, agent_id: &str) -> Result<u64> {
         id::check("agent id", agent_id)?;
-        let next = self.look(session_id, |state| {
+        let next = self.sessions.look(session_id, |state| {
             Some(state.agent(agent_id)?.next_message_id())
         })?;
         let next = next.ok_or_else(|| no_session(session_id))?;
@@ -385,7 +292,7 @@ impl SessionRepository for LogRepository {
 
     fn create_multi_agent(&self, session_id: &str, record: &MultiAgentRecord) -> Result<()> {
         id::check("multi-agent id", record.id())?;
-        self.commit(session_id, &|_, state| {
+        self.sessions.commit(session_id, &|_, state| {
             exists(state, session_id)?;
             if state.multi_agent(record.id()).is_some() {
                 return Err(Error::AlreadyExists(multi_agent(session_id, record.id())));
@@ -400,7 +307,7 @@ impl SessionRepository for LogRepository {
         multi_agent_id: &str,
     ) -> Result<Option<MultiAgentRecord>> {
         id::check("multi-agent id", multi_agent_id)?;
-        let text = self.look(session_id, |state| {
+        let text = self.sessions.look(session_id, |state| {
             state.multi_agent(multi_agent_id).map(Document::text)
         })?;
         text.flatten()
@@ -410,7 +317,7 @@ impl SessionRepository for LogRepository {
 
     fn update_multi_agent(&self, session_id: &str, record: &MultiAgentRecord) -> Result<()> {
         id::check("multi-agent id", record.id())?;
-        self.commit(session_id, &|_, state| {
+        self.sessions.commit(session_id, &|_, state| {
             exists(state, session_id)?;
             if state.multi_agent(record.id()).is_none() {
                 return Err(Error::NotFound(multi_agent(session_id, record.id())));
@@ -421,7 +328,9 @@ impl SessionRepository for LogRepository {
 
     fn history_edits(&self, session_id: &str, agent_id: &str) -> Result<Vec<Edit>> {
         id::check("agent id", agent_id)?;
-        let edits = self.look(session_id, |state| state.agent(agent_id).map(Agent::edits))?;
+        let edits = self
+            .sessions
+            .look(session_id, |state| state.agent(agent_id).map(Agent::edits))?;
         Ok(edits.flatten().unwrap_or_default())
     }
 }

@@ -88,7 +88,7 @@ impl Args {
 
 /// Places at which each damage is done.
 fn places(is_quick: bool) -> usize {
-    if is_quick { 2 } else { 32 }
+    if is_quick { 2 } else { 24 }
 }
 
 fn damage_to(is_quick: bool, out: &Path) -> Result<()> {

@@ -112,7 +112,7 @@ impl Blow {
             Self::DeletedRecord => delete(&files, (middle * EVENTS as f64) as usize)?,
             Self::LostSegment => {
                 let lost = if victim.has_segments() {
-                    files.get(files.len() / 2)
+                    files.get(files.len() / 2).filter(|_| files.len() > 2)
                 } else {
                     files
                         .iter()

@@ -60,6 +60,9 @@ pub(crate) fn run(scratch: &Path, places: usize) -> Result<Vec<Row>> {
         copy(&dir, &image)?;
         drop(open);
         copy(&dir, &closed)?;
+        for sound in [&image, &closed] {
+            is_whole(&*victim, sound, scratch)?;
+        }
         for blow in blow::ALL {
             let from = if blow.is_after_a_kill() {
                 &image
@@ -112,6 +115,19 @@ fn beaten(
         std::fs::remove_dir_all(&dir)?;
     }
     Ok(row)
+}
+
+/// Without damage, every event must come back, or the damage would be blamed for it.
+fn is_whole(victim: &dyn Victim, from: &Path, scratch: &Path) -> Result<()> {
+    let dir = scratch.join("sound");
+    copy(from, &dir)?;
+    let reading = victim.read(&dir);
+    std::fs::remove_dir_all(&dir)?;
+    if reading.events.len() == EVENTS && reading.complaint.is_none() {
+        return Ok(());
+    }
+    let (name, said, count) = (victim.name(), reading.complaint, reading.events.len());
+    Err(format!("{name} gives {count} events back without damage: {said:?}").into())
 }
 
 /// Compares what was read with what was written.

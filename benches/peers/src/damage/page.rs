@@ -18,7 +18,8 @@ tree leads to as well |\n\
 none |\n\
 | tephra | `append`, durable | `read` of all | what opening and reading say | it has none |\n\
 | batpak | `append`, `sync_every_n_events(1)` | `get` of every event of its kind | `verify_chain` | it has none |\n\n\
-Segments are 64 KiB where a store has any, so that there are several. sessionlog refuses to write to a damaged session \
+Segments are 64 KiB where a store has any, so that there are several; \"one segment\" is the same store with segments \
+that hold all events, as its defaults do for a log of this length. sessionlog refuses to write to a damaged session \
 until it is repaired, while reading goes on; its five later events are appended after the repair. A flipped bit that \
 sessionlog corrects is counted as kept only after the repair. What SQLite and JSONL hand out altered is text whose bytes \
 were flipped: neither has checksums of content. A file that SQLite keeps elsewhere, a backup for one, is nobody's here.\n";

@@ -14,7 +14,7 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// Takes note of the first complaint.
-    pub(crate) fn complain(&mut self, complaint: impl ToString) {
+    pub(crate) fn complain(&mut self, complaint: &impl ToString) {
         self.complaint.get_or_insert_with(|| complaint.to_string());
     }
 }

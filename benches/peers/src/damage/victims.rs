@@ -18,31 +18,43 @@ use crate::fault::Result;
 use crate::side::{AGENT, SESSION, Synchronous, connect, jsonl_path, sqlite_path};
 
 /// Small, so that there are several.
-const SEGMENT: usize = 64 << 10;
+const SMALL: usize = 64 << 10;
+/// Large enough for all events, as the defaults are.
+const LARGE: usize = 4 << 20;
 
 pub(crate) fn all() -> Vec<Box<dyn Victim>> {
     vec![
-        Box::new(Ours),
+        Box::new(Ours(SMALL)),
+        Box::new(Ours(LARGE)),
         Box::new(Sqlite),
         Box::new(Jsonl),
-        Box::new(Tephra),
-        Box::new(Batpak),
+        Box::new(Tephra(SMALL)),
+        Box::new(Tephra(LARGE)),
+        Box::new(Batpak(SMALL)),
+        Box::new(Batpak(LARGE)),
     ]
 }
 
-struct Ours;
+/// With segments of a length.
+struct Ours(usize);
 
-fn store(dir: &Path) -> Result<Store> {
-    Ok(Store::options().segment_len(SEGMENT as u64).open(dir)?)
+impl Ours {
+    fn store(&self, dir: &Path) -> Result<Store> {
+        Ok(Store::options().segment_len(self.0 as u64).open(dir)?)
+    }
 }
 
 impl Victim for Ours {
     fn name(&self) -> &'static str {
-        "sessionlog"
+        if self.0 == SMALL {
+            "sessionlog"
+        } else {
+            "sessionlog, one segment"
+        }
     }
 
     fn write(&self, dir: &Path, texts: &[String]) -> Result<Open> {
-        let session = store(dir)?.session(SESSION)?;
+        let session = self.store(dir)?.session(SESSION)?;
         for text in texts {
             session.append_json(AGENT, text)?;
         }
@@ -56,7 +68,7 @@ impl Victim for Ours {
     fn read(&self, dir: &Path) -> Reading {
         let mut reading = Reading::default();
         let done = (|| {
-            let store = store(dir)?;
+            let store = self.store(dir)?;
             for message in store.read(SESSION)?.messages(AGENT)? {
                 reading.events.push(message?.text().into_owned());
             }
@@ -65,12 +77,12 @@ impl Victim for Ours {
                 reading.complain(damage);
             }
             for (first, last) in &report.given_up {
-                reading.complain(format!("versions {first} to {last} were given up"));
+                reading.complain(&format!("versions {first} to {last} were given up"));
             }
             Result::Ok(())
         })();
         if let Err(fault) = done {
-            reading.complain(fault);
+            reading.complain(&fault);
         }
         reading
     }
@@ -81,7 +93,8 @@ impl Victim for Ours {
     }
 
     fn repair(&self, dir: &Path, _spare: &Path) -> Result<Option<()>> {
-        store(dir)?.repair(SESSION, &RepairOptions::default())?;
+        self.store(dir)?
+            .repair(SESSION, &RepairOptions::default())?;
         Ok(Some(()))
     }
 }
@@ -114,17 +127,17 @@ impl Victim for Sqlite {
         let done = (|| {
             let connection = Connection::open(sqlite_path(dir))?;
             if let Err(fault) = in_order(&connection, &mut reading) {
-                reading.complain(fault);
+                reading.complain(&fault);
             }
             let check: String =
                 connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
             if check != "ok" {
-                reading.complain(check);
+                reading.complain(&check);
             }
             Result::Ok(())
         })();
         if let Err(fault) = done {
-            reading.complain(fault);
+            reading.complain(&fault);
         }
         reading
     }
@@ -148,7 +161,13 @@ impl Victim for Sqlite {
                 rows.extend(row.ok());
             }
         }
-        drop(self.write(spare, &rows)?);
+        let mut connection = connect(spare, Synchronous::Full)?;
+        let transaction = connection.transaction()?;
+        for row in &rows {
+            transaction.execute("INSERT INTO messages (body) VALUES (?1)", [row])?;
+        }
+        transaction.commit()?;
+        drop(connection);
         std::fs::remove_dir_all(dir)?;
         std::fs::rename(spare, dir)?;
         Ok(Some(()))
@@ -162,7 +181,7 @@ fn in_order(connection: &Connection, reading: &mut Reading) -> Result<()> {
     while let Some(row) = rows.next()? {
         match row.get::<_, String>(0) {
             Ok(text) => reading.events.push(text),
-            Err(fault) => reading.complain(fault),
+            Err(fault) => reading.complain(&fault),
         }
     }
     Ok(())
@@ -200,7 +219,7 @@ impl Victim for Jsonl {
         let bytes = match std::fs::read(jsonl_path(dir)) {
             Ok(bytes) => bytes,
             Err(fault) => {
-                reading.complain(fault);
+                reading.complain(&fault);
                 return reading;
             }
         };
@@ -212,7 +231,7 @@ impl Victim for Jsonl {
                 Ok(_) => reading
                     .events
                     .push(String::from_utf8_lossy(line).into_owned()),
-                Err(fault) => reading.complain(format!("line {}: {fault}", number + 1)),
+                Err(fault) => reading.complain(&format!("line {}: {fault}", number + 1)),
             }
         }
         reading
@@ -228,7 +247,8 @@ impl Victim for Jsonl {
     }
 }
 
-struct Tephra;
+/// With segments of a length.
+struct Tephra(usize);
 
 struct OpenTephra {
     handle: WriteHandle,
@@ -243,18 +263,20 @@ impl Drop for OpenTephra {
     }
 }
 
-fn open_tephra(dir: &Path) -> Result<OpenTephra> {
-    let set = SegmentSet::open(dir, SegmentConfig::new(SEGMENT))?;
-    let config = WriterConfig {
-        // It must fit a segment.
-        max_batch_bytes: SEGMENT / 2,
-        ..WriterConfig::default()
-    };
-    let (coordinator, handle) = WriteCoordinator::start(set, config)?;
-    Ok(OpenTephra {
-        handle,
-        coordinator: Some(coordinator),
-    })
+impl Tephra {
+    fn open(&self, dir: &Path) -> Result<OpenTephra> {
+        let set = SegmentSet::open(dir, SegmentConfig::new(self.0))?;
+        let config = WriterConfig {
+            // It must fit a segment.
+            max_batch_bytes: SMALL / 2,
+            ..WriterConfig::default()
+        };
+        let (coordinator, handle) = WriteCoordinator::start(set, config)?;
+        Ok(OpenTephra {
+            handle,
+            coordinator: Some(coordinator),
+        })
+    }
 }
 
 fn tags() -> Result<Tags> {
@@ -263,11 +285,15 @@ fn tags() -> Result<Tags> {
 
 impl Victim for Tephra {
     fn name(&self) -> &'static str {
-        "tephra"
+        if self.0 == SMALL {
+            "tephra"
+        } else {
+            "tephra, one segment"
+        }
     }
 
     fn write(&self, dir: &Path, texts: &[String]) -> Result<Open> {
-        let open = open_tephra(dir)?;
+        let open = self.open(dir)?;
         let kind = EventType::new("MessageAdded")?;
         for text in texts {
             let event = Event::new(&kind, &tags()?, text.as_bytes())?;
@@ -290,7 +316,7 @@ impl Victim for Tephra {
     fn read(&self, dir: &Path) -> Reading {
         let mut reading = Reading::default();
         let done = (|| {
-            let open = open_tephra(dir)?;
+            let open = self.open(dir)?;
             let query = Query::item(QueryItem::with_tags(tags()?));
             let mut reads = open.handle.read(&query, Position::ZERO, None);
             while let Some(found) = reads.next() {
@@ -301,7 +327,7 @@ impl Victim for Tephra {
             Result::Ok(())
         })();
         if let Err(fault) = done {
-            reading.complain(fault);
+            reading.complain(&fault);
         }
         reading
     }
@@ -316,27 +342,34 @@ impl Victim for Tephra {
     }
 }
 
-struct Batpak;
+/// With segments of a length.
+struct Batpak(usize);
 
 type BatpakStore = batpak::prelude::Store<batpak::prelude::Open>;
 
 const KIND: (u8, u16) = (0xF, 1);
 
-fn open_batpak(dir: &Path) -> Result<BatpakStore> {
-    std::fs::create_dir_all(dir)?;
-    let config = batpak::prelude::StoreConfig::new(dir)
-        .with_segment_max_bytes(SEGMENT as u64)
-        .with_sync_every_n_events(1);
-    Ok(BatpakStore::open(config)?)
+impl Batpak {
+    fn open(&self, dir: &Path) -> Result<BatpakStore> {
+        std::fs::create_dir_all(dir)?;
+        let config = batpak::prelude::StoreConfig::new(dir)
+            .with_segment_max_bytes(self.0 as u64)
+            .with_sync_every_n_events(1);
+        Ok(BatpakStore::open(config)?)
+    }
 }
 
 impl Victim for Batpak {
     fn name(&self) -> &'static str {
-        "batpak"
+        if self.0 == SMALL {
+            "batpak"
+        } else {
+            "batpak, one segment"
+        }
     }
 
     fn write(&self, dir: &Path, texts: &[String]) -> Result<Open> {
-        let store = open_batpak(dir)?;
+        let store = self.open(dir)?;
         let coordinate = Coordinate::new("session:s", "agent:a")?;
         for text in texts {
             let kind = EventKind::custom(KIND.0, KIND.1);
@@ -352,7 +385,7 @@ impl Victim for Batpak {
     fn read(&self, dir: &Path) -> Reading {
         let mut reading = Reading::default();
         let done = (|| {
-            let store = open_batpak(dir)?;
+            let store = self.open(dir)?;
             let mut entries = store.by_fact(EventKind::custom(KIND.0, KIND.1));
             entries.sort_by_key(batpak::store::index::IndexEntry::global_sequence);
             for entry in entries {
@@ -361,7 +394,7 @@ impl Victim for Batpak {
                         let text = found.event.payload.as_str();
                         reading.events.push(text.unwrap_or_default().to_owned());
                     }
-                    Err(fault) => reading.complain(fault),
+                    Err(fault) => reading.complain(&fault),
                 }
             }
             let report = store.verify_chain()?;
@@ -370,7 +403,7 @@ impl Victim for Batpak {
                     report.content_hash_mismatches.len(),
                     report.dangling_links.len(),
                 );
-                reading.complain(format!(
+                reading.complain(&format!(
                     "chain: {bad} mismatches, {dangling} dangling links"
                 ));
             }
@@ -378,7 +411,7 @@ impl Victim for Batpak {
             Result::Ok(())
         })();
         if let Err(fault) = done {
-            reading.complain(fault);
+            reading.complain(&fault);
         }
         reading
     }

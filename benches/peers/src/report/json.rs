@@ -6,9 +6,10 @@ use super::{Column, Report, Table};
 use crate::series::Series;
 
 pub(super) fn value(report: &Report) -> Value {
-    let targets = report.targets.iter().map(
-        |t| json!({"what": t.what, "target": t.target, "measured": t.measured, "met": t.is_met}),
-    );
+    let targets = report
+        .targets
+        .iter()
+        .map(|t| json!({"what": t.what, "target": t.aim, "measured": t.measured, "met": t.is_met}));
     json!({
         "machine": report.machine.facts.iter().map(|(k, v)| json!([k, v])).collect::<Vec<_>>(),
         "quick": report.is_quick,

@@ -46,7 +46,7 @@ fn line(target: &Target) -> String {
     };
     format!(
         "| {} | {} | {} | {verdict} |",
-        target.what, target.target, target.measured
+        target.what, target.aim, target.measured
     )
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Column {
 /// What was aimed at, and what came out.
 pub(crate) struct Target {
     pub(crate) what: String,
-    pub(crate) target: String,
+    pub(crate) aim: String,
     pub(crate) measured: String,
     /// None if it could not be measured here.
     pub(crate) is_met: Option<bool>,
@@ -59,13 +59,13 @@ impl Report {
     pub(crate) fn target(
         &mut self,
         what: impl Into<String>,
-        target: impl Into<String>,
+        aim: impl Into<String>,
         measured: impl Into<String>,
         is_met: impl Into<Option<bool>>,
     ) {
         self.targets.push(Target {
             what: what.into(),
-            target: target.into(),
+            aim: aim.into(),
             measured: measured.into(),
             is_met: is_met.into(),
         });

@@ -1,4 +1,4 @@
-//! SQLite with a write-ahead log: a table of messages.
+//! `SQLite` with a write-ahead log: a table of messages.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::{Appends, Side, Texts};
 use crate::fault::Result;
 
-/// When SQLite syncs.
+/// When `SQLite` syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Synchronous {
     /// At each commit.

@@ -45,13 +45,12 @@ pub(crate) fn durable(context: &Context, report: &mut Report) -> Result<()> {
 }
 
 fn at(context: &Context, len: usize) -> Result<Vec<Series>> {
-    let sizes = &context.sizes;
     let rounds = if len == USUAL {
-        sizes.fine_rounds
+        context.sizes.fine_rounds
     } else {
-        sizes.sync_rounds
+        context.sizes.sync_rounds
     };
-    let count = sizes.appends;
+    let count = context.sizes.appends;
     let mut sides: Sides<'_> = Vec::new();
     for side in stores() {
         let name = side.name();

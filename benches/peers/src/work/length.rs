@@ -123,9 +123,12 @@ pub(crate) fn append(context: &Context, report: &mut Report) -> Result<()> {
         let rounds = context.sizes.sync_rounds;
         let text = message::of_len(LEN, 0);
         let append = move |session: &sessionlog::Session| {
-            seconds_each(count, || match is_durable {
-                true => session.append(&text),
-                false => buffered(session, &text),
+            seconds_each(count, || {
+                if is_durable {
+                    session.append(&text)
+                } else {
+                    buffered(session, &text)
+                }
             })
         };
         let (at_long, at_short) = (append.clone(), append);

@@ -65,7 +65,7 @@ impl Sizes {
             large_conversation: 200,
             broken: vec![100, 1_000],
             sessions: 50,
-            mixed: 2_000,
+            mixed: 10_000,
         }
     }
 

@@ -53,5 +53,26 @@ def conversations() -> None:
         seed("repair_history", json.dumps(case["input"]).encode())
 
 
+def logs() -> None:
+    for session in sorted((FIXTURES / "golden/v1/sessions").iterdir()):
+        directory = io.BytesIO()
+        for segment in sorted(session.glob("*.seg")):
+            data, base = segment.read_bytes(), int(segment.stem)
+            directory.write(struct.pack("<BBH", 0, base, len(data)) + data)
+            at = 128
+            while at + 64 <= len(data) and data[at : at + 4] == b"\xf5\x45\x56\xc1":
+                meta, payload = struct.unpack_from("<II", data, at + 8)
+                end = at + 72 + (meta + payload + 7) // 8 * 8
+                seed("decode_frame", data[at:end])
+                at = end
+        if session.name != "imported":
+            seed("open_directory", directory.getvalue())
+    for i in range(64):
+        choices = hashlib.shake_128(bytes([i])).digest(600)
+        seed("operations_with_crashes", choices)
+        seed("damage_then_salvage", choices[:40])
+
+
 sessions()
 conversations()
+logs()

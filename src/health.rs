@@ -60,6 +60,8 @@ pub struct RepairReport {
     pub quarantine: Vec<PathBuf>,
     /// The segments that were written anew.
     pub rewritten: Vec<PathBuf>,
+    /// Segment files of another log, or that repeat versions: they were set aside whole.
+    pub strangers: Vec<PathBuf>,
 }
 
 impl Store {
@@ -111,7 +113,7 @@ impl Store {
         let (storage, dir) = (&*log.storage, &log.dir);
         let tail_lost = |scanned: &_| snapshot::tail_lost(storage, dir, scanned);
         let done = repair(&log, copy, &tail_lost, options.dry_run)?.ok_or_else(missing)?;
-        if !done.rewritten.is_empty() && !options.dry_run {
+        if (!done.rewritten.is_empty() || !done.strangers.is_empty()) && !options.dry_run {
             // They know nothing of what was given up.
             snapshot::remove_all(storage, dir).map_err(Error::io("remove a snapshot in", dir))?;
         }
@@ -123,6 +125,7 @@ impl Store {
             lost: done.lost,
             quarantine: done.quarantine,
             rewritten: done.rewritten,
+            strangers: done.strangers,
         })
     }
 }

@@ -103,3 +103,10 @@ pub use store::{Store, StoreOptions};
 pub use time::iso as iso_time;
 pub use version::Version;
 pub use view::{LogInfo, View};
+
+/// Reads bytes as a frame and checks the laws of the format: for the fuzz target `decode_frame`.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz_frame(bytes: &[u8]) {
+    format::laws::any_bytes_as_a_frame(bytes);
+}

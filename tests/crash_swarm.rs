@@ -23,15 +23,19 @@ fn no_power_cut_loses_an_acknowledged_event_or_invents_one() {
     let mut all = Summary::default();
     for seed in REGRESSIONS.into_iter().chain(0..seeds) {
         let summary = run(seed, 8).unwrap_or_else(|e| panic!("{e}"));
-        all.power_cuts += summary.power_cuts;
-        all.torn += summary.torn;
-        all.suspect += summary.suspect;
-        all.in_recovery += summary.in_recovery;
+        all.add(summary);
     }
-    println!("{all:?}");
+    let share = 100 * all.states.len() as u64 / all.power_cuts;
+    println!(
+        "{} power cuts, {share} % of them to different states; {} torn, {} suspect, {} in a recovery",
+        all.power_cuts, all.torn, all.suspect, all.in_recovery
+    );
     // The rare paths must be hit, or the swarm proves little.
     assert!(
         all.torn > 0 && all.suspect > 0 && all.in_recovery > 0,
-        "{all:?}"
+        "{} torn, {} suspect, {} in a recovery",
+        all.torn,
+        all.suspect,
+        all.in_recovery
     );
 }

@@ -6,6 +6,8 @@ mod envelope;
 mod fault;
 mod frame;
 mod header;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod laws;
 mod marker;
 
 pub(crate) use envelope::Envelope;

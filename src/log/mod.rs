@@ -5,6 +5,7 @@ mod copy;
 mod correct;
 mod directory;
 mod events;
+mod identity;
 mod judge;
 mod pass;
 mod payload;
@@ -18,6 +19,7 @@ mod salvage;
 mod scan;
 mod segment;
 mod stats;
+mod strangers;
 mod tail;
 #[cfg(test)]
 mod tests;

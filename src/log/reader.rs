@@ -89,6 +89,34 @@ impl LogReader {
         self.scan_since(None, visit)
     }
 
+    /// The log's id as most segments have it, if the first two disagree: one may be of another log.
+    fn voted_log_id(&self, bases: &[u64]) -> Result<Option<[u8; 16]>> {
+        let id_of = |base: &u64| {
+            let segment = SegmentFile::open(&*self.storage, &self.dir, *base, OpenMode::Read)?;
+            Ok(segment.header.ok().map(|header| header.log_id))
+        };
+        let first_two = bases
+            .iter()
+            .take(2)
+            .map(id_of)
+            .collect::<Result<Vec<_>>>()?;
+        match first_two[..] {
+            [Some(first), Some(second)] if first != second => {}
+            _ => return Ok(None),
+        }
+        let mut votes: Vec<([u8; 16], usize)> = Vec::new();
+        for base in bases {
+            let Some(id) = id_of(base)? else { continue };
+            match votes.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, count)) => *count += 1,
+                None => votes.push((id, 1)),
+            }
+        }
+        // The first of those with the most votes.
+        let most = votes.iter().rev().max_by_key(|(_, count)| *count);
+        Ok(most.map(|(id, _)| *id))
+    }
+
     /// Reads what comes after a commit, and hands out only that. `None` if there is no log, or if the log does
     /// not have that commit.
     pub(crate) fn scan_since(
@@ -125,6 +153,7 @@ impl LogReader {
             }
             pass.expect.version = bases[first];
         }
+        pass.log_id = self.voted_log_id(&bases[first..])?;
         let mut next = open(first)?;
         for i in first..bases.len() {
             let Some(segment) = next.take() else { break };

@@ -12,17 +12,22 @@ use super::copy::Copy;
 use super::correct::correct_payload;
 use super::directory::segment_path;
 use super::events::Replayed;
+use super::identity::Identity;
 use super::pieces::{Piece, Source, corrected_header};
 use super::quarantine::{Range, set_aside};
 use super::reader::{LogReader, Scanned};
 use super::rebuild::{Rebuild, Stamp};
 use super::recover::recover;
 use super::segment::SegmentFile;
+use super::strangers::strangers;
 
 /// The least bytes that an event takes: what bounds how many versions a region without any header held.
 const MIN_EVENT: u64 = 16;
 /// How many versions a lost last segment may have held.
 const LOST_SEGMENT: u64 = 1 << 20;
+
+/// First and last of ranges of versions.
+type Versions = Vec<(u64, u64)>;
 
 /// What a repair did, or with `dry_run` would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +44,8 @@ pub(crate) struct Repaired {
     pub(crate) quarantine: Vec<PathBuf>,
     /// The segments that were written anew.
     pub(crate) rewritten: Vec<PathBuf>,
+    /// The segments that are no part of this log.
+    pub(crate) strangers: Vec<PathBuf>,
 }
 
 /// Repairs the log; the caller holds its lock. `tail_lost` reports versions that others know of.
@@ -49,16 +56,16 @@ pub(crate) fn repair(
     tail_lost: &dyn Fn(&Scanned) -> Option<Damage>,
     dry_run: bool,
 ) -> Result<Option<Repaired>> {
-    let mut lost = Vec::new();
-    let scanned = log.scan(&mut |item| {
-        match item {
-            Replayed::Lost { first, last } => lost.push((first.0, last.0)),
-            Replayed::PayloadLost(event) => lost.push((event.version.0, event.version.0)),
-            Replayed::Event(_) => {}
+    let mut done = Repaired::default();
+    let mut found = scan(log)?;
+    if let Some((scanned, _)) = &found {
+        let (strangers, quarantine) = strangers(log, scanned, dry_run)?;
+        (done.strangers, done.quarantine) = (strangers, quarantine);
+        if !done.strangers.is_empty() && !dry_run {
+            found = scan(log)?;
         }
-        Ok(())
-    })?;
-    let Some(mut scanned) = scanned else {
+    }
+    let Some((mut scanned, lost)) = found else {
         return Ok(None);
     };
     let kept = scanned.events;
@@ -74,10 +81,8 @@ pub(crate) fn repair(
         scanned: &scanned,
         copy,
         dry_run,
-        done: Repaired {
-            kept,
-            ..Repaired::default()
-        },
+        identity: Identity::of(log, &scanned)?,
+        done: Repaired { kept, ..done },
         after: None,
     };
     for base in &bases {
@@ -108,6 +113,20 @@ pub(crate) fn repair(
     Ok(Some(done))
 }
 
+/// Reads everything, and the versions that are lost.
+fn scan(log: &LogReader) -> Result<Option<(Scanned, Versions)>> {
+    let mut lost = Vec::new();
+    let scanned = log.scan(&mut |item| {
+        match item {
+            Replayed::Lost { first, last } => lost.push((first.0, last.0)),
+            Replayed::PayloadLost(event) => lost.push((event.version.0, event.version.0)),
+            Replayed::Event(_) => {}
+        }
+        Ok(())
+    })?;
+    Ok(scanned.map(|scanned| (scanned, lost)))
+}
+
 /// The bases of the segments to write anew: existing ones and missing ones.
 fn damaged_bases(scanned: &Scanned, fills: &[(u64, u64)]) -> BTreeSet<u64> {
     let mut bases = BTreeSet::new();
@@ -123,6 +142,14 @@ fn damaged_bases(scanned: &Scanned, fills: &[(u64, u64)]) -> BTreeSet<u64> {
             _ => {}
         }
     }
+    // A segment that is written anew reaches to the next that exists: it replaces missing ones, too.
+    let existing: Vec<u64> = scanned.segments.iter().map(|s| s.base).collect();
+    let rewritten = bases.clone();
+    bases.retain(|base| {
+        let before = existing.partition_point(|existing| existing <= base);
+        let holder = before.checked_sub(1).map(|at| existing[at]);
+        holder.is_none_or(|holder| holder == *base || !rewritten.contains(&holder))
+    });
     for (first, _) in fills {
         let holder = scanned.segments.iter().rev().find(|s| s.base <= *first);
         bases.extend(holder.map(|s| s.base));
@@ -135,6 +162,7 @@ pub(super) struct Job<'a> {
     pub(super) scanned: &'a Scanned,
     pub(super) copy: Option<Copy>,
     dry_run: bool,
+    identity: Identity,
     pub(super) done: Repaired,
     /// The last segment written anew: the version and the link after it.
     after: Option<(u64, u32)>,
@@ -219,7 +247,7 @@ impl Job<'_> {
         let path = segment_path(&self.log.dir, base);
         let header = self.header(base, segment_no, old, pieces);
         let stamp = Stamp {
-            salt: self.scanned.salt,
+            salt: self.identity.salt,
             epoch: self.scanned.epoch,
             durable: base.max(1) - 1,
             time_us: self.scanned.time_us,
@@ -241,9 +269,11 @@ impl Job<'_> {
             self.piece(&mut new, old, piece)?;
             version = version.max(piece.next_version);
         }
-        let next_link = next_base.and_then(|next| self.open(next).ok()?.header.ok());
         if until > version {
-            let link = next_link.map(|header| header.prev_link);
+            let link = match next_base {
+                Some(next) => self.link_into(next)?,
+                None => None,
+            };
             self.give_up(&mut new, version, until - 1, kept, link)?;
         }
         if let Some(next_base) = next_base {
@@ -259,6 +289,22 @@ impl Job<'_> {
         }
     }
 
+    /// The link that a segment follows, as far as anything in it knows.
+    fn link_into(&mut self, base: u64) -> Result<Option<u32>> {
+        let segment = self.open(base)?;
+        if let Ok(header) = &segment.header {
+            return Ok(Some(header.prev_link));
+        }
+        if let Some(header) = corrected_header(&segment) {
+            return Ok(Some(header.prev_link));
+        }
+        // It is counted when its own turn comes.
+        let done = self.done.clone();
+        let pieces = self.salvaged(&segment, None)?;
+        self.done = done;
+        Ok(first_link_of(&pieces, base))
+    }
+
     fn give_up(
         &mut self,
         new: &mut Rebuild,
@@ -271,22 +317,6 @@ impl Job<'_> {
         new.gap(first, last, kept, link)
     }
 
-    /// The log's id. Where no segment header has it any more, one is made up that stays the same for this log.
-    fn log_id(&self, link: Option<u32>) -> [u8; 16] {
-        if self.scanned.log_id != [0; 16] {
-            return self.scanned.log_id;
-        }
-        let (salt, link) = (
-            self.scanned.salt.to_le_bytes(),
-            link.unwrap_or(1).to_le_bytes(),
-        );
-        let mut id = [0; 16];
-        for (i, part) in [salt, link, salt, link].iter().enumerate() {
-            id[4 * i..4 * i + 4].copy_from_slice(part);
-        }
-        id
-    }
-
     fn header(
         &self,
         base: u64,
@@ -294,19 +324,19 @@ impl Job<'_> {
         old: Option<&SegmentFile>,
         pieces: &[Piece],
     ) -> SegmentHeader {
-        if let Some(Ok(header)) = old.map(|old| &old.header) {
-            return header.clone();
+        let Identity { log_id, salt } = self.identity;
+        let known = old.and_then(|old| match &old.header {
+            Ok(header) => Some(header.clone()),
+            Err(_) => corrected_header(old).filter(|header| header.base_version == base),
+        });
+        if let Some(header) = known {
+            return SegmentHeader {
+                salt,
+                log_id,
+                ..header
+            };
         }
-        if let Some(header) = old
-            .and_then(corrected_header)
-            .filter(|h| h.base_version == base)
-        {
-            return header;
-        }
-        let first = pieces.iter().find(|p| p.header.event_count > 0);
-        let named = first
-            .filter(|p| p.header.first_version == base)
-            .map(|p| p.header.prev_link);
+        let named = first_link_of(pieces, base);
         let rebuilt = self
             .after
             .filter(|(version, _)| *version == base)
@@ -314,11 +344,11 @@ impl Job<'_> {
         let before = self.scanned.segments.iter().rev().find(|s| s.base < base);
         let link = named.or(rebuilt).or_else(|| before?.link);
         SegmentHeader {
-            salt: self.scanned.salt,
-            log_id: self.log_id(link),
+            salt,
+            log_id,
             segment_no,
             base_version: base,
-            prev_link: link.unwrap_or_else(|| first_link(&self.scanned.log_id)),
+            prev_link: link.unwrap_or_else(|| first_link(&log_id)),
             prev_len: 0,
             created_ms: self.scanned.time_us / 1000,
         }
@@ -373,4 +403,10 @@ impl Job<'_> {
             bytes[at..at + text.len()].copy_from_slice(&text);
         }
     }
+}
+
+/// The link that the commit at `base` names as its predecessor's.
+fn first_link_of(pieces: &[Piece], base: u64) -> Option<u32> {
+    let first = pieces.iter().find(|piece| piece.header.event_count > 0)?;
+    (first.header.first_version == base).then_some(first.header.prev_link)
 }

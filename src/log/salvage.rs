@@ -76,6 +76,8 @@ pub(crate) fn salvage(
     next_base: Option<u64>,
     durable: Option<u64>,
 ) -> io::Result<Salvaged> {
+    // The file may end within its header.
+    let from = from.min(window.len());
     let mut found = find_frames(window, from, expect.salt)?;
     if let Some(durable) = durable {
         let watermark = found.durable.max(durable);
@@ -231,14 +233,19 @@ fn regions(
         }
         (at, version) = (spot.end(), spot.after.version);
     }
-    let lost_until = next_base.unwrap_or_else(|| {
-        found
+    // What comes after a SEAL is not lost here, but with the segment that should come next.
+    let sealed = lines
+        .last()
+        .is_some_and(|spot| spot.header.kind == Kind::Seal);
+    let lost_until = match next_base {
+        _ if sealed => version,
+        Some(base) => base,
+        None => found
             .hint
-            .map_or(version, |last| last.saturating_add(1))
-            .max(version)
-    });
+            .map_or(version, |last| last.saturating_add(1).max(version)),
+    };
     let lost = missing(taken, version, lost_until);
-    if !window.is_zero(at, end)? || next_base.is_some_and(|base| base > version) {
+    if !window.is_zero(at, end)? || lost_until > version {
         let at_end = next_base.is_none();
         let hole = Missing {
             from: version,

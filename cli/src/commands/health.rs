@@ -142,6 +142,7 @@ fn repair_json(report: &RepairReport) -> String {
         .raw("lost_versions", &ranges(&report.lost))
         .list("quarantine", paths(&report.quarantine))
         .list("rewritten", paths(&report.rewritten))
+        .list("strangers", paths(&report.strangers))
         .finish()
 }
 
@@ -156,6 +157,12 @@ fn repair_text(report: &RepairReport, dry_run: bool) -> Result<(), Failure> {
     for path in &report.rewritten {
         line(format_args!(
             "  {would}written anew: {}",
+            one_line(&path.display().to_string())
+        ))?;
+    }
+    for path in &report.strangers {
+        line(format_args!(
+            "  {would}set aside whole, as it is no part of this log: {}",
             one_line(&path.display().to_string())
         ))?;
     }

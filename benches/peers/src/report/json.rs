@@ -5,19 +5,33 @@ use serde_json::{Value, json};
 use super::{Column, Report, Table};
 use crate::series::Series;
 
-pub(super) fn value(report: &Report) -> Value {
+/// One member per line, and one table per line, so that two runs can be compared by eye.
+pub(super) fn text(report: &Report) -> String {
+    let facts: Vec<_> = report
+        .machine
+        .facts
+        .iter()
+        .map(|(k, v)| json!([k, v]))
+        .collect();
     let targets = report
         .targets
         .iter()
         .map(|t| json!({"what": t.what, "target": t.aim, "measured": t.measured, "met": t.is_met}));
-    json!({
-        "machine": report.machine.facts.iter().map(|(k, v)| json!([k, v])).collect::<Vec<_>>(),
-        "quick": report.is_quick,
-        "minutes": report.minutes,
-        "skipped": report.skipped,
-        "targets": targets.collect::<Vec<_>>(),
-        "tables": report.tables.iter().map(table).collect::<Vec<_>>(),
-    })
+    let members = [
+        ("machine", json!(facts).to_string()),
+        ("quick", json!(report.is_quick).to_string()),
+        ("minutes", json!(report.minutes).to_string()),
+        ("skipped", json!(report.skipped).to_string()),
+        ("targets", lines(targets)),
+        ("tables", lines(report.tables.iter().map(table))),
+    ];
+    let members = members.map(|(name, value)| format!("\"{name}\":{value}"));
+    format!("{{\n{}\n}}\n", members.join(",\n"))
+}
+
+fn lines(values: impl Iterator<Item = Value>) -> String {
+    let values: Vec<_> = values.map(|value| value.to_string()).collect();
+    format!("[\n{}\n]", values.join(",\n"))
 }
 
 fn table(table: &Table) -> Value {

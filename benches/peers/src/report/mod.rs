@@ -80,8 +80,7 @@ impl Report {
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir)?;
         std::fs::write(dir.join("README.md"), self.page())?;
-        let json = serde_json::to_string_pretty(&json::value(self))? + "\n";
-        std::fs::write(dir.join("results.json"), json)?;
+        std::fs::write(dir.join("results.json"), json::text(self))?;
         for table in &self.tables {
             std::fs::write(dir.join(format!("{}.svg", table.id)), chart::svg(table))?;
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Report, Table, Target, unit};
+use super::{MEASURED, Report, Table, Target, unit};
 use crate::series::{Series, of};
 
 const HEAD: &str = "# Benchmarks\n\n\
@@ -42,6 +42,7 @@ fn line(target: &Target) -> String {
     let verdict = match target.is_met {
         Some(true) => "met",
         Some(false) => "**not met**",
+        None if target.aim == MEASURED => "",
         None => "not measured",
     };
     format!(

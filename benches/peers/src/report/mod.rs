@@ -14,6 +14,9 @@ use crate::series::Series;
 pub(crate) use machine::Machine;
 pub(crate) use unit::Unit;
 
+/// The aim of a line that is only there to be known.
+pub(crate) const MEASURED: &str = "none, to be known";
+
 /// Figures of the same kind: sides against sizes.
 pub(crate) struct Table {
     /// A file name's worth.

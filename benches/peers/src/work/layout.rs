@@ -14,7 +14,7 @@ use crate::child::{self, Task};
 use crate::context::Context;
 use crate::fault::Result;
 use crate::message;
-use crate::report::{Column, Report, Table, Unit};
+use crate::report::{Column, MEASURED, Report, Table, Unit};
 use crate::round::{Sides, interleave, seconds};
 use crate::series::{Series, of};
 use crate::side::package::PACKAGE;
@@ -96,7 +96,7 @@ pub(crate) fn export(context: &Context, report: &mut Report) -> Result<()> {
         if label == "in memory" {
             report.target(
                 format!("export of {count} messages without its syncs, against a plain loop that writes the same files"),
-                "measured",
+                MEASURED,
                 format!("{ratio:.2} times as long ({MEMORY}, where a sync costs nothing)"),
                 None,
             );
@@ -106,7 +106,7 @@ pub(crate) fn export(context: &Context, report: &mut Report) -> Result<()> {
                 format!(
                     "export of {count} messages with its syncs, against the plain loop on disk"
                 ),
-                "measured",
+                MEASURED,
                 format!(
                     "{ratio:.2} times as long as without any sync, {synced:.2} times as with one"
                 ),

@@ -16,7 +16,7 @@ const ONE: &str = "one thread";
 
 /// Many threads append to one session and share its syncs.
 pub(crate) fn one_session(context: &Context, report: &mut Report) -> Result<()> {
-    let (threads, count) = (context.sizes.threads, context.sizes.appends);
+    let (threads, count) = (context.sizes.threads, 4 * context.sizes.appends);
     let mut sides: Sides<'_> = Vec::new();
     for side in stores() {
         let open = side.open(&context.dir("threads")?.join(side.name()))?;
@@ -62,7 +62,7 @@ pub(crate) fn one_session(context: &Context, report: &mut Report) -> Result<()> 
 
 /// As many sessions as threads.
 pub(crate) fn many_sessions(context: &Context, report: &mut Report) -> Result<()> {
-    let (threads, count) = (context.sizes.threads, context.sizes.appends);
+    let (threads, count) = (context.sizes.threads, 4 * context.sizes.appends);
     let mut sides: Sides<'_> = Vec::new();
     for side in stores().into_iter().filter(|side| is_durable(&side.name())) {
         let open = (0..threads)

@@ -92,7 +92,12 @@ pub(crate) fn many_sessions(context: &Context, report: &mut Report) -> Result<()
     for extent in [Extent::Extended, Extent::Preallocated] {
         let dir = context.dir("sessions")?;
         let open = (0..threads)
-            .map(|n| bare(&dir.join(format!("{n} {}", extent.name())), extent))
+            .map(|n| {
+                // A directory each, as ours have: inodes side by side wait for each other in the journal.
+                let dir = dir.join(format!("{n} {}", extent.name()));
+                std::fs::create_dir_all(&dir)?;
+                bare(&dir.join("log"), extent)
+            })
             .collect::<Result<Vec<_>>>()?;
         let part = move || {
             together(

@@ -3,12 +3,16 @@
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A clock and a source of random bytes. Tests bring their own.
+/// A clock, a source of random bytes, and which process this is. Tests bring their own.
 pub trait Environment: Send + Sync + fmt::Debug {
     /// The time in microseconds since 1970 (UTC).
     fn now_us(&self) -> u64;
     /// Fills `buf` with random bytes, for log ids and salts.
     fn fill_random(&self, buf: &mut [u8]);
+    /// The process: a session that was opened in another one, before a `fork`, refuses to write.
+    fn process_id(&self) -> u32 {
+        std::process::id()
+    }
 }
 
 /// The system's clock and random numbers.

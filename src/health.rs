@@ -1,38 +1,13 @@
-//! Verifying and repairing sessions.
+//! Repairing sessions.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::damage::Damage;
 use crate::log::{LogReader, repair};
 use crate::storage::Storage;
 use crate::store::Store;
+use crate::verify::snapshots_disagree;
 use crate::{Error, Result, Version, id, snapshot};
-
-/// What [`Store::verify`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerifyReport {
-    /// The session's id.
-    pub session_id: String,
-    /// The session's version.
-    pub version: Version,
-    /// How many good events there are.
-    pub events: u64,
-    /// The length of the segment files, in bytes.
-    pub bytes: u64,
-    /// Every damaged range, a torn tail included. Empty for a sound log.
-    pub damage: Vec<Damage>,
-    /// Versions that an earlier repair gave up, first and last of each range: reported then, lost for good.
-    pub given_up: Vec<(Version, Version)>,
-}
-
-impl VerifyReport {
-    /// Whether nothing is damaged.
-    #[must_use]
-    pub fn is_ok(&self) -> bool {
-        self.damage.is_empty()
-    }
-}
 
 /// How [`Store::repair`] goes about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,33 +40,6 @@ pub struct RepairReport {
 }
 
 impl Store {
-    /// Reads all of a session and checks everything; changes nothing, and works beside a writer.
-    ///
-    /// Errors: [`Error::NotFound`]. Damage is not an error but the answer.
-    pub fn verify(&self, session_id: &str) -> Result<VerifyReport> {
-        let view = self.read(session_id)?;
-        let info = view.log()?;
-        let mut damage = view.damage()?.to_vec();
-        damage.extend(view.torn()?.cloned());
-        let is_reported =
-            |lost: &&(Version, Version)| !damage.iter().any(|d| d.first_version == Some(lost.0));
-        let given_up = view
-            .state()?
-            .lost()
-            .iter()
-            .filter(is_reported)
-            .copied()
-            .collect();
-        Ok(VerifyReport {
-            session_id: session_id.to_owned(),
-            version: view.version(),
-            events: info.events,
-            bytes: info.bytes,
-            damage,
-            given_up,
-        })
-    }
-
     /// Makes a damaged session writable again: everything good is kept at its version, single flipped bits
     /// are corrected, what is lost is recorded, and every byte that leaves the log goes to `quarantine/`.
     ///
@@ -113,7 +61,8 @@ impl Store {
         let (storage, dir) = (&*log.storage, &log.dir);
         let tail_lost = |scanned: &_| snapshot::tail_lost(storage, dir, scanned);
         let done = repair(&log, copy, &tail_lost, options.dry_run)?.ok_or_else(missing)?;
-        if (!done.rewritten.is_empty() || !done.strangers.is_empty()) && !options.dry_run {
+        let changed = !done.rewritten.is_empty() || !done.strangers.is_empty();
+        if !options.dry_run && (changed || snapshots_disagree(&log)?) {
             // They know nothing of what was given up.
             snapshot::remove_all(storage, dir).map_err(Error::io("remove a snapshot in", dir))?;
         }

@@ -87,6 +87,7 @@ mod state;
 pub mod storage;
 mod store;
 mod time;
+mod verify;
 mod version;
 mod view;
 
@@ -94,13 +95,14 @@ pub use effective::{Origin, Shown, Window, effective};
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{Error, Result};
 pub use event::{Event, EventKind, Form};
-pub use health::{RepairOptions, RepairReport, VerifyReport};
+pub use health::{RepairOptions, RepairReport};
 pub use manager::{Restored, SessionManager};
 pub use messages::Messages;
 pub use session::{AgentSync, Batch, Committed, Durability, Session};
 pub use state::{Agent, Document, Message, State};
 pub use store::{Store, StoreOptions};
 pub use time::iso as iso_time;
+pub use verify::VerifyReport;
 pub use version::Version;
 pub use view::{LogInfo, View};
 

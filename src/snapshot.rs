@@ -20,6 +20,24 @@ const HEADER_LEN: usize = 56;
 /// How many are kept.
 const KEPT: usize = 2;
 
+/// What is in a snapshot's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Good(Box<Snapshot>),
+    /// A good one of another reducer: nothing is known of what it should be.
+    Foreign,
+    Damaged,
+}
+
+impl Stored {
+    fn good(self) -> Option<Snapshot> {
+        match self {
+            Self::Good(snapshot) => Some(*snapshot),
+            Self::Foreign | Self::Damaged => None,
+        }
+    }
+}
+
 /// A state, and the commit that it is the state after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
@@ -37,7 +55,7 @@ impl Snapshot {
             .iter()
             .rev()
             .filter(|version| **version <= to.0);
-        versions.find_map(|version| Self::read(storage, dir, *version).ok().flatten())
+        versions.find_map(|version| Self::read(storage, dir, *version).ok()?.good())
     }
 
     /// Writes the snapshot and removes the oldest ones.
@@ -64,17 +82,15 @@ impl Snapshot {
         Ok(())
     }
 
-    /// The snapshot in the file of this version; `None` if it is not good.
-    pub(crate) fn read(
-        storage: &dyn Storage,
-        dir: &Path,
-        version: u64,
-    ) -> io::Result<Option<Self>> {
+    /// The snapshot in the file of this version.
+    pub(crate) fn read(storage: &dyn Storage, dir: &Path, version: u64) -> io::Result<Stored> {
         let file = storage.open(&snapshot_path(dir, version), OpenMode::Read)?;
         let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or_default()];
         let got = read_full_at(&*file, &mut bytes, 0)?;
-        let snapshot = Self::decode(&bytes[..got]);
-        Ok(snapshot.filter(|s| s.since.version == version))
+        Ok(match Self::decode(&bytes[..got]) {
+            Stored::Good(snapshot) if snapshot.since.version != version => Stored::Damaged,
+            stored => stored,
+        })
     }
 
     fn encode(&self) -> io::Result<Vec<u8>> {
@@ -93,26 +109,33 @@ impl Snapshot {
         Ok(bytes)
     }
 
-    fn decode(bytes: &[u8]) -> Option<Self> {
+    fn decode(bytes: &[u8]) -> Stored {
+        Self::decode_checked(bytes).unwrap_or(Stored::Damaged)
+    }
+
+    /// `None` if anything is not as it was written.
+    fn decode_checked(bytes: &[u8]) -> Option<Stored> {
         let (header, body) = bytes.split_at_checked(HEADER_LEN)?;
         let u32_at = |at: usize| Some(u32::from_le_bytes(header[at..at + 4].try_into().ok()?));
         let u64_at = |at: usize| Some(u64::from_le_bytes(header[at..at + 8].try_into().ok()?));
-        let good = header[..8] == MAGIC
+        let whole = header[..8] == MAGIC
             && u32_at(52)? == crc(&header[..52])
-            && u32_at(8)? == REDUCER
             && u64_at(40)? == body.len() as u64
             && u32_at(48)? == crc(body);
+        if whole && u32_at(8)? != REDUCER {
+            return Some(Stored::Foreign);
+        }
         let since = Since {
             version: u64_at(32)?,
             link: u32_at(12)?,
         };
-        let state: State = good.then(|| serde_json::from_slice(body).ok()).flatten()?;
+        let state: State = whole.then(|| serde_json::from_slice(body).ok()).flatten()?;
         let log_id = header[16..32].try_into().ok()?;
-        (state.version().0 == since.version).then_some(Self {
+        (state.version().0 == since.version).then_some(Stored::Good(Box::new(Self {
             log_id,
             since,
             state,
-        })
+        })))
     }
 }
 
@@ -176,14 +199,18 @@ mod tests {
     #[test]
     fn a_snapshot_with_any_flipped_bit_is_not_used() {
         let good = snapshot().encode().unwrap();
-        assert_eq!(Snapshot::decode(&good), Some(snapshot()));
+        assert_eq!(Snapshot::decode(&good), Stored::Good(Box::new(snapshot())));
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(Snapshot::decode(&bad), None, "bit {bit}");
+            assert_eq!(Snapshot::decode(&bad), Stored::Damaged, "bit {bit}");
         }
         for len in 0..good.len() {
-            assert_eq!(Snapshot::decode(&good[..len]), None, "cut to {len}");
+            assert_eq!(
+                Snapshot::decode(&good[..len]),
+                Stored::Damaged,
+                "cut to {len}"
+            );
         }
     }
 

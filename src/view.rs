@@ -283,20 +283,31 @@ fn stable(reader: &LogReader) -> Result<Option<Content>> {
     looked(&|| load(reader, None))
 }
 
+/// What reading all of a log gave.
+pub(crate) trait Look {
+    /// The pass over the log.
+    fn scanned(&self) -> &Scanned;
+}
+
+impl Look for Content {
+    fn scanned(&self) -> &Scanned {
+        &self.scanned
+    }
+}
+
 /// Loads until two looks agree: a writer may be at the tail while we read it.
-fn looked(load: &dyn Fn() -> Result<Option<Content>>) -> Result<Option<Content>> {
+pub(crate) fn looked<L: Look>(load: &dyn Fn() -> Result<Option<L>>) -> Result<Option<L>> {
     let mut content = load()?;
     for _ in 1..LOOKS {
-        let is_calm = |c: &Content| c.scanned.damage.is_empty() && c.scanned.torn.is_none();
+        let is_calm = |c: &L| c.scanned().damage.is_empty() && c.scanned().torn.is_none();
         if content.as_ref().is_none_or(is_calm) {
             break;
         }
         let again = load()?;
         let same = match (&content, &again) {
             (Some(a), Some(b)) => {
-                a.scanned.damage == b.scanned.damage
-                    && a.scanned.torn == b.scanned.torn
-                    && a.state.version() == b.state.version()
+                let (a, b) = (a.scanned(), b.scanned());
+                a.damage == b.damage && a.torn == b.torn && a.expect.version == b.expect.version
             }
             (a, b) => a.is_none() == b.is_none(),
         };

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
-use sessionlog::storage::{MemoryStorage, OpenMode, Storage, write_all_at};
-use sessionlog::{AgentSync, Error, Store};
+use sessionlog::storage::{MemoryStorage, OpenMode, Storage, read_full_at, write_all_at};
+use sessionlog::{AgentSync, Error, RepairOptions, Store};
 
 fn store(storage: &MemoryStorage) -> Store {
     let options = Store::options().storage(Arc::new(storage.clone()));
@@ -113,4 +113,47 @@ fn a_log_that_ends_before_its_snapshot_has_lost_its_tail() {
         "no version is used twice"
     );
     assert!(last.0 >= report.damage[0].last_version.unwrap().0);
+}
+
+#[test]
+fn verify_reports_a_snapshot_that_is_not_what_replay_gives_and_repair_removes_it() {
+    let (storage, other) = (MemoryStorage::new(), MemoryStorage::new());
+    fill(&store(&storage), 60);
+    fill(&store(&other), 60);
+    assert!(store(&storage).verify("x").unwrap().is_ok());
+    // The same number of events, and another text in the state.
+    let session = store(&other).session("x").unwrap();
+    let path = files(&other, "snap")[0].clone();
+    drop(session);
+    let read = |storage: &MemoryStorage, path: &Path| {
+        let file = storage.open(path, OpenMode::Read).unwrap();
+        let mut bytes = vec![0; file.len().unwrap() as usize];
+        read_full_at(&*file, &mut bytes, 0).unwrap();
+        bytes
+    };
+    let good = read(&storage, &path);
+    let damaged = {
+        let mut bytes = good.clone();
+        bytes[70] ^= 1;
+        bytes
+    };
+    for (bytes, cause) in [
+        (read(&other, &path), "the snapshot is not what replay gives"),
+        (damaged, "the snapshot is damaged"),
+    ] {
+        let file = storage.open(&path, OpenMode::Write).unwrap();
+        file.set_len(0).unwrap();
+        write_all_at(&*file, &bytes, 0).unwrap();
+        let report = store(&storage).verify("x").unwrap();
+        assert_eq!(report.damage.len(), 1, "{report:?}");
+        assert!(report.damage[0].cause.contains(cause), "{report:?}");
+        assert_eq!(report.damage[0].segment, path);
+        store(&storage)
+            .repair("x", &RepairOptions::default())
+            .unwrap();
+        assert!(store(&storage).verify("x").unwrap().is_ok());
+        assert!(files(&storage, "snap").is_empty());
+        let file = storage.open(&path, OpenMode::CreateNew).unwrap();
+        write_all_at(&*file, &good, 0).unwrap();
+    }
 }

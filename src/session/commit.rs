@@ -17,7 +17,7 @@ impl Session {
         expected: Option<Version>,
         durability: Durability,
     ) -> Result<Committed> {
-        if self.process != std::process::id() {
+        if self.process != self.store.environment.process_id() {
             return Err(Error::InvalidInput {
                 what: format!("session {:?}", self.id),
                 reason: "it was opened by another process: open it in this one".to_owned(),

@@ -110,11 +110,12 @@ impl Session {
     }
 
     fn new(store: Arc<StoreInner>, id: &str, dir: PathBuf) -> Self {
+        let process = store.environment.process_id();
         Self {
             dir,
             store,
             id: id.into(),
-            process: std::process::id(),
+            process,
             inner: Mutex::default(),
             synced: Condvar::new(),
         }
@@ -223,7 +224,7 @@ impl Session {
     pub(crate) fn shut(&self) -> Result<()> {
         {
             let inner = self.lock();
-            if inner.closed || self.process != std::process::id() {
+            if inner.closed || self.process != self.store.environment.process_id() {
                 return Ok(());
             }
         }

@@ -104,7 +104,8 @@ pub trait StorageFile: Send + Sync + fmt::Debug {
     /// Makes room for at least `len` bytes in all; the file is extended with zeros if it was shorter, and
     /// never cut.
     fn allocate(&self, len: u64) -> io::Result<()>;
-    /// Makes the bytes and the length durable (not the name).
+    /// Makes the bytes and the length durable (not the name). Fails if the file was deleted meanwhile, where the
+    /// storage can tell: what nobody can open again is not durable.
     fn sync_data(&self) -> io::Result<()>;
 }
 

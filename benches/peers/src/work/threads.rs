@@ -110,16 +110,19 @@ pub(crate) fn many_sessions(context: &Context, report: &mut Report) -> Result<()
     let series = interleave(context.sizes.sync_rounds, sides)?;
     context.remove("sessions")?;
 
-    let bare = of(&series, Extent::Extended.name());
-    let ratio = of(&series, &in_one)
-        .zip(bare)
-        .map_or(f64::NAN, |(a, b)| a.over(b));
-    report.target(
-        format!("durable append over {threads} sessions in parallel, against the bare loop with {threads} files"),
-        "at least its rate",
-        format!("{ratio:.2} of it"),
-        ratio >= 1.0,
-    );
+    for extent in [Extent::Extended, Extent::Preallocated] {
+        let both = of(&series, &in_one).zip(of(&series, extent.name()));
+        let ratio = both.map_or(f64::NAN, |(ours, bare)| ours.over(bare));
+        report.target(
+            format!(
+                "durable append over {threads} sessions in parallel, against the {}, {threads} of them",
+                extent.name()
+            ),
+            "at least its rate",
+            format!("{ratio:.2} of it"),
+            ratio >= 1.0,
+        );
+    }
     report.table(table(
         "append-sessions",
         format!("Durable append, {threads} threads with a session each"),

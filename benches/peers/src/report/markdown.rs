@@ -13,7 +13,7 @@ from the first to the ninth decile. A ratio is the median of the ratios of the r
 SESSIONLOG_PYTHON=$(tests/oracle/venv.sh) cargo run --release -p sessionlog-peers -- run\n\
 ```\n\n\
 `run --quick` does the same at sizes that say nothing about a disk. [damage.md](damage.md) has what the same stores lose \
-to the same damage.\n";
+to the same damage.\n\n**One run is one mood of one machine: [NOTES.md](NOTES.md) says which lines other runs contradict, and what is known of those not met.**\n";
 
 pub(super) fn page(report: &Report) -> String {
     let mut page = String::from(HEAD);

@@ -7,6 +7,7 @@ use crate::storage::{OpenMode, Storage, StorageFile, read_full_at, write_all_at}
 use crate::{Error, Result};
 
 use super::directory::QUARANTINE;
+use super::segment::SegmentFile;
 
 const CHUNK: u64 = 1 << 20;
 
@@ -28,18 +29,9 @@ pub(crate) fn set_aside(
     file: &dyn StorageFile,
     range: Range,
 ) -> Result<PathBuf> {
-    let quarantine = dir.join(QUARANTINE);
-    match storage.create_dir(&quarantine) {
-        Ok(()) => {}
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(e) => return Err(Error::io("create directory", &quarantine)(e)),
-    }
-    storage
-        .sync_dir(dir)
-        .map_err(Error::io("sync directory", dir))?;
+    let quarantine = quarantine(storage, dir)?;
     for attempt in 0..u32::MAX {
-        let name = format!("{:020}-{}-{attempt}.bytes", range.segment, range.offset);
-        let path = quarantine.join(name);
+        let path = quarantine.join(name_of(range, attempt));
         match storage.open(&path, OpenMode::CreateNew) {
             Ok(copy) => {
                 copy_range(file, &*copy, range).map_err(Error::io("write", &path))?;
@@ -67,6 +59,48 @@ pub(crate) fn set_aside(
         "every name in {}",
         quarantine.display()
     )))
+}
+
+/// As [`set_aside`], of a whole segment that is about to lose its name: its bytes get a second one where the storage can
+/// do that, which costs nothing.
+pub(crate) fn set_aside_whole(
+    storage: &dyn Storage,
+    dir: &Path,
+    segment: &SegmentFile,
+) -> Result<PathBuf> {
+    let whole = Range {
+        segment: segment.base,
+        offset: 0,
+        length: segment.len,
+    };
+    let quarantine = quarantine(storage, dir)?;
+    let path = quarantine.join(name_of(whole, 0));
+    let synced = segment.file.sync_data();
+    let linked = synced.and_then(|()| storage.link(&segment.path, &path));
+    if linked.is_err() {
+        return set_aside(storage, dir, &*segment.file, whole);
+    }
+    let synced = storage.sync_dir(&quarantine);
+    synced.map_err(Error::io("sync directory", &quarantine))?;
+    Ok(path)
+}
+
+fn name_of(range: Range, attempt: u32) -> String {
+    format!("{:020}-{}-{attempt}.bytes", range.segment, range.offset)
+}
+
+/// The directory for what is set aside, with a durable name.
+fn quarantine(storage: &dyn Storage, dir: &Path) -> Result<PathBuf> {
+    let quarantine = dir.join(QUARANTINE);
+    match storage.create_dir(&quarantine) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(Error::io("create directory", &quarantine)(e)),
+    }
+    storage
+        .sync_dir(dir)
+        .map_err(Error::io("sync directory", dir))?;
+    Ok(quarantine)
 }
 
 fn copy_range(from: &dyn StorageFile, to: &dyn StorageFile, range: Range) -> io::Result<()> {

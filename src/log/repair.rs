@@ -14,7 +14,7 @@ use super::directory::segment_path;
 use super::events::Replayed;
 use super::identity::Identity;
 use super::pieces::{Piece, Source, corrected_header};
-use super::quarantine::{Range, set_aside};
+use super::quarantine::set_aside_whole;
 use super::reader::{LogReader, Scanned};
 use super::rebuild::{Rebuild, Stamp};
 use super::recover::recover;
@@ -183,12 +183,7 @@ impl Job<'_> {
         let until = next_base.unwrap_or_else(|| self.last_next(&pieces, base, old.as_ref()));
         let kept = match &old {
             Some(old) if !self.dry_run => {
-                let range = Range {
-                    segment: base,
-                    offset: 0,
-                    length: old.len,
-                };
-                let path = set_aside(&*self.log.storage, &self.log.dir, &*old.file, range)?;
+                let path = set_aside_whole(&*self.log.storage, &self.log.dir, old)?;
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
                 self.done.quarantine.push(path);
                 name.unwrap_or_default()

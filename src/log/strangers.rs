@@ -6,7 +6,7 @@ use crate::storage::OpenMode;
 use crate::{Error, Result};
 
 use super::directory::{Listing, segment_path};
-use super::quarantine::{Range, set_aside};
+use super::quarantine::set_aside_whole;
 use super::reader::{LogReader, Scanned};
 use super::segment::SegmentFile;
 
@@ -27,12 +27,7 @@ pub(super) fn strangers(
         let path = segment_path(&log.dir, base);
         if !dry_run {
             let segment = SegmentFile::open(storage, &log.dir, base, OpenMode::Read)?;
-            let whole = Range {
-                segment: base,
-                offset: 0,
-                length: segment.len,
-            };
-            quarantine.push(set_aside(storage, &log.dir, &*segment.file, whole)?);
+            quarantine.push(set_aside_whole(storage, &log.dir, &segment)?);
             let removed = storage.remove_file(&path);
             removed.map_err(Error::io("remove", &path))?;
             let synced = storage.sync_dir(&log.dir);

@@ -52,6 +52,10 @@ impl Storage for FileStorage {
         fs::rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
+    }
+
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         match system::rename_new(from, to) {
             // The file system, or the system, cannot do it in one step. A second name for the file can be made

@@ -69,6 +69,10 @@ pub trait Storage: Send + Sync + fmt::Debug {
             _ => Err(io::ErrorKind::AlreadyExists.into()),
         }
     }
+    /// Gives a file a second name, never replacing anything. It may be refused (`Unsupported`): then bytes are copied.
+    fn link(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Removes a file. Whoever has it open goes on with it.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes an empty directory.

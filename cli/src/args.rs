@@ -262,6 +262,18 @@ The object has any of: state, conversation_manager_state, _internal_state.")]
     #[cfg(feature = "s3")]
     #[command(flatten)]
     Sync(crate::commands::sync::SyncCommand),
+    /// What this disk gives: durable, grouped and buffered appends, opening, verifying.
+    ///
+    /// Measures in a temporary directory on the disk of the store, and removes it.
+    #[command(after_help = "Examples:
+  sessionlog bench
+  sessionlog bench --quick --json
+  sessionlog --store /mnt/data/store bench")]
+    Bench {
+        /// A second instead of several, and less exact.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Print completions for a shell.
     #[command(after_help = "Example:
   sessionlog completions bash > /etc/bash_completion.d/sessionlog")]

@@ -1,6 +1,7 @@
 //! One command per file: read the arguments, call the library, print the answer.
 
 mod append;
+mod bench;
 mod completions;
 mod delete;
 mod export;
@@ -72,6 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         Command::Tour { from, keep } => tour::run(from.as_deref(), keep.as_deref()),
         #[cfg(feature = "s3")]
         Command::Sync(command) => sync::run(args, command),
+        Command::Bench { quick } => bench::run(args, *quick),
         Command::Completions { shell } => completions::run(*shell),
     }
 }

@@ -9,6 +9,9 @@ use crate::store::Store;
 use crate::verify::snapshots_disagree;
 use crate::{Error, Result, Version, id, snapshot};
 
+/// How often a repair looks again at what it did.
+const PASSES: usize = 4;
+
 /// How [`Store::repair`] goes about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepairOptions {
@@ -61,9 +64,15 @@ impl Store {
             .map(|path| copy_of(&log, path, session_id));
         let (storage, dir) = (&*log.storage, &log.dir);
         let tail_lost = |scanned: &_| snapshot::tail_lost(storage, dir, scanned);
-        let done = repair(&log, copy, &tail_lost, options.dry_run)?.ok_or_else(missing)?;
-        let changed = !done.rewritten.is_empty() || !done.strangers.is_empty();
-        if !options.dry_run && (changed || snapshots_disagree(&log)?) {
+        let pass = || repair(&log, copy.clone(), &tail_lost, options.dry_run)?.ok_or_else(missing);
+        let mut done = pass()?;
+        // What comes back may show that something else cannot be right.
+        for _ in 1..PASSES {
+            if done.is_left && done.has_changed() {
+                done.absorb(pass()?);
+            }
+        }
+        if !options.dry_run && (done.has_changed() || snapshots_disagree(&log)?) {
             // They know nothing of what was given up.
             snapshot::remove_all(storage, dir).map_err(Error::io("remove a snapshot in", dir))?;
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sessionlog::sim::{Policy, Seeded, SimDisk};
+use sessionlog::storage::{OpenMode, Storage};
 use sessionlog::{Event, RepairOptions, RepairReport, Store, Version};
 
 type Events = BTreeMap<u64, String>;
@@ -155,4 +156,17 @@ fn a_lost_end_before_a_segment_without_header_links_to_it() {
     disk.garbage(&segments[1], len - 600..len, 7).unwrap();
     disk.garbage(&segments[2], 0..128, 7).unwrap();
     repair(&disk, &all);
+}
+
+#[test]
+fn a_stray_segment_inside_a_damaged_one_is_found_when_that_one_is_back() {
+    let (disk, segments, all) = log();
+    // A flipped bit in the first frame, and an empty file where its third event would begin a segment.
+    disk.flip_bit(&segments[0], 140 * 8).unwrap();
+    let stray = segments[0].with_file_name("00000000000000000003.seg");
+    let file = disk.open(&stray, OpenMode::CreateNew).unwrap();
+    file.sync_data().unwrap();
+    disk.sync_dir(stray.parent().unwrap()).unwrap();
+    let (report, after) = repair(&disk, &all);
+    assert!(!after.is_empty(), "{report:?}");
 }

@@ -46,6 +46,34 @@ pub(crate) struct Repaired {
     pub(crate) rewritten: Vec<PathBuf>,
     /// The segments that are no part of this log.
     pub(crate) strangers: Vec<PathBuf>,
+    /// Whether damage is left, which came to light only now.
+    pub(crate) is_left: bool,
+}
+
+impl Repaired {
+    /// Whether any file is another one now.
+    pub(crate) fn has_changed(&self) -> bool {
+        !self.rewritten.is_empty() || !self.strangers.is_empty()
+    }
+
+    /// Adds what another pass did.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        self.recovered += later.recovered;
+        self.corrected.extend(later.corrected);
+        for range in later.lost {
+            if !self.lost.contains(&range) {
+                self.lost.push(range);
+            }
+        }
+        self.quarantine.extend(later.quarantine);
+        for path in later.rewritten {
+            if !self.rewritten.contains(&path) {
+                self.rewritten.push(path);
+            }
+        }
+        self.strangers.extend(later.strangers);
+        self.is_left = later.is_left;
+    }
 }
 
 /// Repairs the log; the caller holds its lock. `tail_lost` reports versions that others know of.
@@ -105,7 +133,8 @@ pub(crate) fn repair(
             Some(scanned) => scanned,
             None => return Ok(Some(done)),
         };
-        if scanned.damage.is_empty() {
+        done.is_left = !scanned.damage.is_empty();
+        if !done.is_left {
             let recovery = recover(&*log.storage, &log.dir, &mut scanned)?;
             done.quarantine.extend(recovery.torn.map(|(_, kept)| kept));
         }

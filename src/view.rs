@@ -23,8 +23,8 @@ pub struct View {
     id: Arc<str>,
     version: Version,
     time_us: u64,
-    /// Whether the view shows the end of a log whose end is sound.
-    is_tip: bool,
+    /// The way back from the end, if the view shows the end of a log whose end is sound.
+    back: Option<Arc<Backward>>,
     content: OnceLock<Arc<Content>>,
 }
 
@@ -46,7 +46,7 @@ impl View {
                 id: id.into(),
                 version,
                 time_us,
-                is_tip: true,
+                back: Some(Arc::new(tip.back)),
                 content,
             });
         }
@@ -66,7 +66,7 @@ impl View {
             id,
             version,
             time_us,
-            is_tip: false,
+            back: None,
             content,
         }
     }
@@ -192,13 +192,10 @@ impl View {
 
     /// The last messages of an agent, read backwards.
     pub(crate) fn recent(&self, agent: &str, wanted: usize) -> Result<LookedBack> {
-        if !self.is_tip || self.content.get().is_some() {
-            return Ok(LookedBack::Unsuited);
-        }
-        let mut recent = Recent::new(agent, wanted);
-        let Some(mut back) = Backward::start(&self.reader)? else {
+        let Some(back) = self.back.as_ref().filter(|_| self.content.get().is_none()) else {
             return Ok(LookedBack::Unsuited);
         };
+        let (mut recent, mut back) = (Recent::new(agent, wanted), Backward::clone(back));
         loop {
             let met = match back.back()? {
                 Ok(met) => met,

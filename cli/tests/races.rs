@@ -50,7 +50,9 @@ fn a_reader_beside_a_writer_sees_whole_batches_and_growing_versions() {
     let (looked, has_looked) = std::sync::mpsc::channel();
     let feeder = std::thread::spawn(move || {
         for i in 0..commits * 3 {
-            input.write_all(message(&i.to_string()).as_bytes()).unwrap();
+            // Long enough that what is buffered is written a few times in between.
+            let text = message(&format!("{i} {}", "x".repeat(500)));
+            input.write_all(text.as_bytes()).unwrap();
             if i % 600 == 599 {
                 has_looked.try_iter().for_each(drop);
                 has_looked.recv().ok();

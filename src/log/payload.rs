@@ -33,18 +33,18 @@ impl PayloadReader {
             let segment = SegmentFile::open(storage, dir, place.segment, OpenMode::Read)?;
             self.open = Some((place.segment, Window::new(segment.file, segment.len)));
         }
-        let path = super::directory::segment_path(&self.reader.dir, place.segment);
+        let path = || super::directory::segment_path(&self.reader.dir, place.segment);
         let Some((_, window)) = &mut self.open else {
             return Ok(String::new());
         };
         let bytes = window
             .get(place.offset, place.len as usize)
-            .map_err(Error::io("read", &path))?;
+            .map_err(|e| Error::io("read", &path())(e))?;
         let text = std::str::from_utf8(bytes)
             .ok()
             .filter(|_| bytes.len() == place.len as usize && crc(bytes) == place.crc);
         text.map(str::to_owned).ok_or_else(|| Error::InvalidInput {
-            what: path.display().to_string(),
+            what: path().display().to_string(),
             reason: format!(
                 "the payload at offset {} changed after it was found: read the session again",
                 place.offset

@@ -21,7 +21,7 @@ use super::segment::SegmentFile;
 const CHUNK: u64 = 64 << 10;
 
 /// Walks a log backwards, frame by frame. Each frame is checked by itself and against the one after it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Backward {
     reader: LogReader,
     /// The segments that were not walked yet; the last one comes next.
@@ -41,7 +41,7 @@ struct Wanted {
     base: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Walk {
     base: u64,
     salt: u32,
@@ -85,7 +85,8 @@ pub(crate) enum Stop {
 }
 
 impl Backward {
-    /// Starts at the end of the log. `None` if there is no log, or if its end is not sound.
+    /// Starts at the end of the log, and reads its last bytes: a copy starts there, too, and reads no byte of these again.
+    /// `None` if there is no log, or if its end is not sound.
     pub(crate) fn start(reader: &LogReader) -> Result<Option<Self>> {
         let Some(listing) = Listing::read(&*reader.storage, &reader.dir)? else {
             return Ok(None);
@@ -94,13 +95,14 @@ impl Backward {
             return Ok(None);
         }
         let bases = listing.segments;
-        let back = Self {
+        let mut back = Self {
             reader: reader.clone(),
             bases,
             segment: None,
             wanted: None,
             bytes: 0,
         };
+        back.enter()?;
         Ok(Some(back))
     }
 
@@ -280,20 +282,28 @@ impl Walk {
 }
 
 /// Where a sound log ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tip {
     /// The version of the last event.
     pub(crate) version: u64,
     /// When the last commit was written, in microseconds since 1970.
     pub(crate) time_us: u64,
+    /// The way back from there.
+    pub(crate) back: Backward,
 }
 
 impl Tip {
     /// Finds the end of the log and checks everything back to the watermark: normally one frame. `None` if
     /// there is no log, or if its end is not sound.
     pub(crate) fn find(reader: &LogReader) -> Result<Option<Self>> {
-        let Some(mut back) = Backward::start(reader)? else {
+        let Some(start) = Backward::start(reader)? else {
             return Ok(None);
+        };
+        let mut back = start.clone();
+        let tip = |version, time_us| Self {
+            version,
+            time_us,
+            back: start.clone(),
         };
         let (mut last, mut durable, mut time_us) = (None, 0, None);
         loop {
@@ -307,12 +317,12 @@ impl Tip {
                     }
                     let vouched = header.first_version <= durable + 1;
                     if let (true, Some(version), Some(time_us)) = (vouched, last, time_us) {
-                        return Ok(Some(Self { version, time_us }));
+                        return Ok(Some(tip(version, time_us)));
                     }
                 }
                 Err(Stop::Beginning) => {
                     let time_us = time_us.unwrap_or_default();
-                    return Ok(last.map(|version| Self { version, time_us }));
+                    return Ok(last.map(|version| tip(version, time_us)));
                 }
                 Err(Stop::Unsound) => return Ok(None),
             }

@@ -4,29 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::event::EventKind;
 use crate::format::{
-    Commit, Envelope, FRAME_HEADER_LEN, FrameSpec, Kind, MAX_EVENTS, MAX_FRAME_LEN,
-    SEGMENT_HEADER_LEN, Seal, SegmentHeader, encode_frame, first_link,
+    Commit, FrameSpec, Kind, SEGMENT_HEADER_LEN, SegmentHeader, encode_frame, first_link,
 };
 use crate::storage::{OpenMode, Storage, StorageFile, write_all_at};
 use crate::{Error, Result, Version};
 
 use super::directory::segment_path;
+use super::encode::{Draft, check_size, encode_envelopes, encode_seal};
+use super::pending::Pending;
 use super::reader::{Scanned, Since};
 use super::stats::SegmentStats;
-
-/// An event before it has a version.
-#[derive(Clone, Debug)]
-pub(crate) struct Draft {
-    pub(crate) kind: EventKind,
-    pub(crate) flags: u8,
-    pub(crate) subject: Arc<str>,
-    pub(crate) message_id: u64,
-    /// What an import keeps beside the payload; nearly always empty.
-    pub(crate) extra: Arc<str>,
-    pub(crate) payload: String,
-}
 
 /// Limits of a writer.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +47,8 @@ pub(crate) struct LogWriter {
     marked: u64,
     segment: Active,
     buf: Vec<u8>,
+    /// Buffered events, which come after `next_version`.
+    pending: Pending,
     poisoned: bool,
     /// The commit that the last sealed segment ends with, until somebody asks.
     rolled: Option<Since>,
@@ -117,6 +107,7 @@ impl LogWriter {
             marked: 0,
             segment,
             buf: Vec::new(),
+            pending: Pending::default(),
             poisoned: false,
             rolled: None,
         })
@@ -159,14 +150,15 @@ impl LogWriter {
             marked: scanned.durable,
             segment,
             buf: Vec::new(),
+            pending: Pending::default(),
             poisoned: false,
             rolled: None,
         })
     }
 
-    /// The version of the last event written.
+    /// The version of the last event, buffered ones included.
     pub(crate) fn version(&self) -> Version {
-        Version(self.next_version - 1)
+        Version(self.next_version - 1 + self.pending.len())
     }
 
     /// Every event up to here is known to be durable.
@@ -195,13 +187,59 @@ impl LogWriter {
             .zip(drafts)
             .map(|(envelope, draft)| (envelope.as_slice(), draft.payload.as_bytes()))
             .collect();
+        check_size(&entries)?;
+        self.spill()?;
         let subjects: Vec<&str> = drafts.iter().map(|draft| &*draft.subject).collect();
         self.write_commit(&entries, &subjects, time_us)
+    }
+
+    /// Keeps one commit in memory, to be written with others: see [`LogWriter::spill`]. It has the time that
+    /// [`LogWriter::buffered_time`] gave.
+    pub(crate) fn buffer(&mut self, drafts: Vec<Draft>, time_us: u64) -> Result<()> {
+        self.check()?;
+        let envelopes = encode_envelopes(&drafts)?;
+        let entries = envelopes.iter().zip(&drafts);
+        let entries: Vec<(&[u8], &[u8])> = entries
+            .map(|(envelope, draft)| (envelope.as_slice(), draft.payload.as_bytes()))
+            .collect();
+        let size = check_size(&entries)?;
+        if !self.pending.takes(drafts.len(), size, time_us) {
+            self.spill()?;
+        }
+        self.pending.push(envelopes, drafts, size, time_us);
+        if self.pending.is_full() {
+            self.spill()?;
+        }
+        Ok(())
+    }
+
+    /// The time of a commit that is buffered now: events in one frame share it.
+    pub(crate) fn buffered_time(&self, now_us: u64) -> u64 {
+        self.pending.time(now_us)
+    }
+
+    /// The first version that is only in memory.
+    pub(crate) fn first_pending(&self) -> Option<Version> {
+        (self.pending.len() > 0).then_some(Version(self.next_version))
+    }
+
+    /// Writes what is buffered, in one frame.
+    pub(crate) fn spill(&mut self) -> Result<()> {
+        if self.pending.len() == 0 {
+            return Ok(());
+        }
+        self.check()?;
+        let pending = std::mem::take(&mut self.pending);
+        let entries: Vec<(&[u8], &[u8])> = pending.entries().collect();
+        let subjects: Vec<&str> = pending.subjects().collect();
+        self.write_commit(&entries, &subjects, pending.time(0))
+            .map(drop)
     }
 
     /// Writes a commit of another device, which must follow the last one here; its link stays the same.
     pub(crate) fn adopt(&mut self, commit: &Commit, subjects: &[&str]) -> Result<Unsynced> {
         self.check()?;
+        self.spill()?;
         if commit.first_version() != self.next_version || commit.prev_link() != self.link {
             return Err(Error::InvalidInput {
                 what: self.dir.display().to_string(),
@@ -263,7 +301,7 @@ impl LogWriter {
         Unsynced {
             file: Arc::clone(&self.segment.file),
             path: self.segment.path.clone(),
-            version: self.version(),
+            version: Version(self.next_version - 1),
         }
     }
 
@@ -281,6 +319,7 @@ impl LogWriter {
     /// Writes a MARK if it tells more than the last frame; it needs no sync.
     pub(crate) fn mark(&mut self, time_us: u64) -> Result<()> {
         self.check()?;
+        self.spill()?;
         if self.marked >= self.durable {
             return Ok(());
         }
@@ -391,12 +430,6 @@ pub(super) fn seal_segment(
     file.sync_data().map_err(Error::io("fdatasync", path))
 }
 
-fn encode_seal(spec: FrameSpec, seal: &Seal, out: &mut Vec<u8>) {
-    // A struct of numbers, strings and maps with string keys always serializes.
-    let body = serde_json::to_vec(seal).unwrap_or_default();
-    encode_frame(spec, &[(&[], &body)], out);
-}
-
 fn create_segment(storage: &dyn Storage, dir: &Path, header: &SegmentHeader) -> Result<Active> {
     let path = segment_path(dir, header.base_version);
     let temporary = path.with_extension("seg.tmp");
@@ -426,44 +459,4 @@ fn create_segment(storage: &dyn Storage, dir: &Path, header: &SegmentHeader) -> 
         offset: SEGMENT_HEADER_LEN as u64,
         stats: SegmentStats::default(),
     })
-}
-
-fn encode_envelopes(drafts: &[Draft]) -> Result<Vec<Vec<u8>>> {
-    if drafts.is_empty() || drafts.len() > MAX_EVENTS {
-        let (size, limit) = (drafts.len() as u64, MAX_EVENTS as u64);
-        let what = "the number of events in a commit".to_owned();
-        return Err(Error::TooLarge { what, size, limit });
-    }
-    let encode = |draft: &Draft| {
-        let envelope = Envelope {
-            kind: draft.kind.byte(),
-            flags: draft.flags,
-            subject: &draft.subject,
-            message_id: draft.message_id,
-            extra: draft.extra.as_bytes(),
-        };
-        envelope.encode().ok_or_else(|| Error::TooLarge {
-            what: "the id".to_owned(),
-            size: (draft.subject.len() + draft.extra.len()) as u64,
-            limit: u64::from(u16::MAX),
-        })
-    };
-    drafts.iter().map(encode).collect()
-}
-
-fn check_size(entries: &[(&[u8], &[u8])]) -> Result<u64> {
-    let body: u64 = entries
-        .iter()
-        .map(|(e, p)| (e.len() + p.len() + 10) as u64)
-        .sum();
-    let size = body + FRAME_HEADER_LEN as u64 + 16;
-    if size > MAX_FRAME_LEN {
-        let what = "the commit".to_owned();
-        return Err(Error::TooLarge {
-            what,
-            size,
-            limit: MAX_FRAME_LEN,
-        });
-    }
-    Ok(size)
 }

@@ -5,13 +5,14 @@ use crate::format::{Commit, Envelope};
 use crate::log::{LogWriter, Replayed, events};
 use crate::{Error, Result, Version};
 
+use super::Session;
+use super::group::Inner;
 use super::plan::Plan;
-use super::{Inner, Session};
 
 impl Session {
     /// The log's id; `None` for a session without a log.
     pub(crate) fn log_id(&self) -> Option<[u8; 16]> {
-        self.lock().writer.as_ref().map(LogWriter::log_id)
+        self.group.lock().writer.as_ref().map(LogWriter::log_id)
     }
 
     /// Appends commits of another device and makes them durable, all with one sync. A session without a log
@@ -21,12 +22,12 @@ impl Session {
     /// [`Error::InvalidInput`] if they are another branch's or another session's,
     /// [`Error::UnsupportedVersion`] if they hold an event that must be understood and is not.
     pub(crate) fn adopt(&self, log_id: [u8; 16], commits: &[Commit]) -> Result<Version> {
-        let mut inner = self.lock();
+        let mut inner = self.group.lock();
         for commit in commits {
             self.adopt_one(&mut inner, log_id, commit)?;
         }
         let version = inner.state.version();
-        self.wait_durable(inner, version)?;
+        self.group.wait_durable(inner, version)?;
         Ok(version)
     }
 
@@ -108,7 +109,7 @@ impl Session {
         time_us: u64,
         plan: &mut dyn FnMut(&mut Plan<'_>) -> Result<()>,
     ) -> Result<Version> {
-        let mut inner = self.lock();
+        let mut inner = self.group.lock();
         let mut planned = Plan::new(&self.id, inner.state.clone(), &[], time_us)?;
         plan(&mut planned)?;
         if planned.drafts.is_empty() {

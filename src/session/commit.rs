@@ -1,16 +1,13 @@
 //! One commit: checked, planned, written, synced, acknowledged, in that order.
 
-use std::io;
-use std::sync::{MutexGuard, PoisonError};
-
-use crate::log::LogWriter;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::{Error, Result, Version};
 
+use super::group::Inner;
 use super::op::Op;
 use super::plan::Plan;
-use super::{Committed, Durability, Inner, Session};
+use super::{Committed, Durability, Session};
 
 impl Session {
     pub(super) fn commit(
@@ -25,7 +22,7 @@ impl Session {
                 reason: "it was opened by another process: open it in this one".to_owned(),
             });
         }
-        let mut inner = self.lock();
+        let mut inner = self.group.lock();
         loop {
             let actual = inner.state.version();
             if let Some(expected) = expected.filter(|expected| *expected != actual) {
@@ -36,7 +33,12 @@ impl Session {
                     actual,
                 });
             }
+            let is_buffered = durability == Durability::Buffered;
             let now = self.store.environment.now_us();
+            let now = match &inner.writer {
+                Some(writer) if is_buffered => writer.buffered_time(now),
+                _ => now,
+            };
             let plan = Plan::new(&self.id, inner.state.clone(), ops, now)?;
             if plan.drafts.is_empty() {
                 return Ok(Committed {
@@ -52,32 +54,50 @@ impl Session {
             let Some(writer) = &mut inner.writer else {
                 continue;
             };
-            let unsynced = writer.append(&plan.drafts, now)?;
-            let message_id = plan.message_id;
+            let (version, message_id) = (plan.state.version(), plan.message_id);
+            if is_buffered {
+                writer.buffer(plan.drafts, now)?;
+            } else {
+                writer.append(&plan.drafts, now)?;
+            }
             self.written(&mut inner, plan.state);
-            if durability != Durability::Buffered {
-                self.wait_durable(inner, unsynced.version)?;
+            if is_buffered {
+                drop(inner);
+                self.store.flush_later(&self.group);
+            } else {
+                self.group.wait_durable(inner, version)?;
             }
             return Ok(Committed {
-                version: unsynced.version,
+                version,
                 message_id,
                 changed: true,
             });
         }
     }
 
-    /// Takes note of a commit that was written: the session is at `state` now.
+    /// Takes note of a commit that was written or buffered: the session is at `state` now.
     pub(super) fn written(&self, inner: &mut Inner, state: State) {
         let before = std::mem::replace(&mut inner.state, state);
-        let rolled = inner.writer.as_mut().and_then(LogWriter::take_rolled);
-        if let Some((log_id, since, sealed)) = rolled {
-            if self.store.wants_snapshot(sealed) {
+        let Some(writer) = &mut inner.writer else {
+            return;
+        };
+        let begins = writer.first_pending() == Some(before.version().next());
+        let rolled = writer.take_rolled();
+        if let Some((log_id, since, sealed)) = rolled.filter(|r| self.store.wants_snapshot(r.2)) {
+            // The segment ended before this commit, or before those that were buffered.
+            let at_end = |state: &&State| state.version().0 == since.version;
+            tracing::debug!(session = %self.id, sealed, "snapshot");
+            if let Some(state) = [&inner.unbuffered, &before].into_iter().find(at_end) {
+                let state = state.clone();
                 self.snapshot(&Snapshot {
                     log_id,
                     since,
-                    state: before,
+                    state,
                 });
             }
+        }
+        if begins {
+            inner.unbuffered = before;
         }
     }
 
@@ -86,62 +106,6 @@ impl Session {
     fn snapshot(&self, snapshot: &Snapshot) {
         if let Err(error) = snapshot.write(&*self.store.storage, &self.dir) {
             tracing::warn!(session = %self.id, %error, "no snapshot");
-        }
-    }
-
-    /// Returns when everything up to `version` is durable. One thread syncs for all that wait; a failed sync
-    /// fails them all.
-    pub(super) fn wait_durable<'s>(
-        &'s self,
-        mut inner: MutexGuard<'s, Inner>,
-        version: Version,
-    ) -> Result<()> {
-        loop {
-            let Some(writer) = &inner.writer else {
-                return Ok(());
-            };
-            if writer.durable() >= version {
-                return Ok(());
-            }
-            if writer.check().is_err() {
-                return Err(self.unknown("fdatasync", io::Error::other("the shared sync failed")));
-            }
-            if inner.syncing {
-                inner = self
-                    .synced
-                    .wait(inner)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            let unsynced = writer.unsynced();
-            inner.syncing = true;
-            drop(inner);
-            let result = unsynced.file.sync_data();
-            inner = self.lock();
-            inner.syncing = false;
-            if let Some(writer) = &mut inner.writer {
-                match &result {
-                    Ok(()) => writer.synced(unsynced.version),
-                    Err(_) => writer.poison(),
-                }
-            }
-            self.synced.notify_all();
-            if let Err(source) = result {
-                let path = unsynced.path;
-                return Err(Error::OutcomeUnknown {
-                    path,
-                    operation: "fdatasync",
-                    source,
-                });
-            }
-        }
-    }
-
-    fn unknown(&self, operation: &'static str, source: io::Error) -> Error {
-        Error::OutcomeUnknown {
-            path: self.dir.clone(),
-            operation,
-            source,
         }
     }
 }

@@ -3,18 +3,19 @@
 mod adopt;
 mod batch;
 mod commit;
+mod group;
 mod op;
 mod plan;
 mod record;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::damage::Damage;
 use crate::json::Json;
-use crate::log::{Listing, LogReader, LogWriter, Recovery, Scanned, recover};
+use crate::log::{Listing, LogReader, LogWriter, Scanned, recover};
 use crate::snapshot::{self, Snapshot};
 use crate::state::State;
 use crate::storage::StorageLock;
@@ -23,6 +24,8 @@ use crate::view::View;
 use crate::{Error, Result, Version};
 
 pub use batch::Batch;
+pub(crate) use group::Group;
+use group::Inner;
 pub(crate) use op::{Op, Sync};
 pub(crate) use plan::Plan;
 pub(crate) use record::{agent_record, session_record, with_members};
@@ -36,8 +39,10 @@ pub enum Durability {
     Sync,
     /// As [`Durability::Sync`], for callers that want to say that they count on sharing.
     Group,
-    /// When it is written to the operating system: it survives a crash of the process, not of the machine,
-    /// until [`Session::flush`] or a later durable append.
+    /// At once: it is in this process' memory, and joins others in one frame. A crash may lose it until
+    /// [`Session::flush`], a later durable append, [`Session::close`], or
+    /// [`StoreOptions::flush_interval`](crate::StoreOptions::flush_interval). What survives has no holes. Readers see it when
+    /// 64 KiB are there, or after any of these, or after [`Session::read`].
     Buffered,
 }
 
@@ -72,20 +77,7 @@ pub struct Session {
     id: Arc<str>,
     dir: PathBuf,
     process: u32,
-    inner: Mutex<Inner>,
-    synced: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    /// Both are there as soon as the session has a log.
-    lock: Option<Box<dyn StorageLock>>,
-    writer: Option<LogWriter>,
-    state: State,
-    /// A thread is syncing; the others wait for it.
-    syncing: bool,
-    recovery: Recovery,
-    closed: bool,
+    group: Arc<Group>,
 }
 
 impl Session {
@@ -93,7 +85,7 @@ impl Session {
         let dir = store.session_dir(id);
         let session = Self::new(store, id, dir);
         if session.log_exists()? || session.store.finish_replacement(id)? {
-            let mut inner = session.lock();
+            let mut inner = session.group.lock();
             session.take_over(&mut inner)?;
         }
         Ok(session)
@@ -107,19 +99,18 @@ impl Session {
         lock: Box<dyn StorageLock>,
     ) -> Self {
         let session = Self::new(store, id, dir);
-        session.lock().lock = Some(lock);
+        session.group.lock().lock = Some(lock);
         session
     }
 
     fn new(store: Arc<StoreInner>, id: &str, dir: PathBuf) -> Self {
-        let process = store.environment.process_id();
+        let (process, group_dir) = (store.environment.process_id(), dir.clone());
         Self {
             dir,
             store,
             id: id.into(),
             process,
-            inner: Mutex::default(),
-            synced: Condvar::new(),
+            group: Arc::new(Group::new(group_dir)),
         }
     }
 
@@ -132,13 +123,14 @@ impl Session {
     /// The version of the last event; 0 for a session that does not exist yet.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.lock().state.version()
+        self.group.lock().state.version()
     }
 
     /// Every event up to here is durable.
     #[must_use]
     pub fn durable_version(&self) -> Version {
-        self.lock()
+        self.group
+            .lock()
             .writer
             .as_ref()
             .map_or(Version::ZERO, LogWriter::durable)
@@ -147,13 +139,13 @@ impl Session {
     /// What opening the session cut from its tail: bytes that were never acknowledged, and where they are kept.
     #[must_use]
     pub fn recovered(&self) -> Option<(Damage, PathBuf)> {
-        self.lock().recovery.torn.clone()
+        self.group.lock().recovery.torn.clone()
     }
 
     /// A copy of the session's state as of its last event.
     #[must_use]
     pub fn state(&self) -> State {
-        self.lock().state.clone()
+        self.group.lock().state.clone()
     }
 
     /// Appends a message; creates session and agent if they are new. Durable when it returns.
@@ -203,17 +195,12 @@ impl Session {
 
     /// Makes every event that was appended durable.
     pub fn flush(&self) -> Result<()> {
-        let inner = self.lock();
-        let Some(writer) = &inner.writer else {
-            return Ok(());
-        };
-        writer.check()?;
-        let version = writer.version();
-        self.wait_durable(inner, version)
+        self.group.flush()
     }
 
     /// Reads the session as of now, buffered appends included.
     pub fn read(&self) -> Result<View> {
+        self.group.spill()?;
         View::open(self.log_reader(), &self.id)
     }
 
@@ -225,24 +212,19 @@ impl Session {
     /// As [`Session::close`], but keeps the lock.
     pub(crate) fn shut(&self) -> Result<()> {
         {
-            let inner = self.lock();
+            let inner = self.group.lock();
             if inner.closed || self.process != self.store.environment.process_id() {
                 return Ok(());
             }
         }
         self.flush()?;
         let now = self.store.environment.now_us();
-        let mut inner = self.lock();
+        let mut inner = self.group.lock();
         inner.closed = true;
         match &mut inner.writer {
             Some(writer) => writer.mark(now),
             None => Ok(()),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A thread that panicked while it held the lock left a whole state: every change of it is one step.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn log_reader(&self) -> LogReader {

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::log::{LogReader, WriterOptions};
-use crate::session::Durability;
+use crate::session::{Durability, Group};
 use crate::storage::{EntryKind, OpenMode, Storage, StorageLock, read_full_at, write_all_at};
 use crate::{Error, Result, id};
+
+use super::flusher::Flusher;
 
 const FORMAT: u16 = 1;
 const STORE: &str = "STORE";
@@ -33,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) lock_wait: Duration,
     pub(crate) writer: WriterOptions,
     pub(crate) snapshot_after: u64,
+    pub(crate) flush_interval: Option<Duration>,
+    pub(super) flusher: Arc<Flusher>,
 }
 
 /// The content of the file `STORE`.
@@ -46,6 +50,13 @@ struct StoreFile {
 impl Inner {
     pub(crate) fn session_dir(&self, id: &str) -> PathBuf {
         self.root.join(SESSIONS).join(id::encode(id))
+    }
+
+    /// Sees to it that what a session buffered is flushed in time.
+    pub(crate) fn flush_later(&self, group: &Arc<Group>) {
+        if let Some(interval) = self.flush_interval {
+            self.flusher.later(group, interval);
+        }
     }
 
     /// Whether a log with so many sealed segments is opened from a snapshot.

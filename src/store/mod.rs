@@ -1,5 +1,6 @@
 //! A store: a directory of sessions.
 
+mod flusher;
 mod inner;
 mod options;
 mod replace;

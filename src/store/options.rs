@@ -27,6 +27,7 @@ pub struct StoreOptions {
     lock_wait: Duration,
     segment_len: u64,
     snapshot_after: u64,
+    flush_interval: Option<Duration>,
 }
 
 impl Default for StoreOptions {
@@ -38,6 +39,7 @@ impl Default for StoreOptions {
             lock_wait: Duration::ZERO,
             segment_len: SEGMENT_LEN,
             snapshot_after: SNAPSHOT_AFTER,
+            flush_interval: None,
         }
     }
 }
@@ -75,6 +77,14 @@ impl StoreOptions {
         self
     }
 
+    /// How long a [buffered](Durability::Buffered) append may wait to become durable, at most and about. A thread of the
+    /// store's flushes it. Default: until the next flush, durable append or close.
+    #[must_use]
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = Some(interval);
+        self
+    }
+
     /// Another storage than files.
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
@@ -105,6 +115,8 @@ impl StoreOptions {
                 segment_len: self.segment_len,
             },
             snapshot_after: self.snapshot_after,
+            flush_interval: self.flush_interval,
+            flusher: Arc::default(),
         };
         inner.check()?;
         Ok(Store {

@@ -270,7 +270,8 @@ impl Pass {
         }
         if header.kind != Kind::Events {
             if header.durable_version + 1 >= header.first_version {
-                end.unsure_from = None;
+                // Only a frame of the next segment vouches for a SEAL.
+                end.unsure_from = (header.kind == Kind::Seal).then_some(offset);
             }
             return Ok(());
         }

@@ -79,7 +79,7 @@ fn make_durable(storage: &dyn Storage, segment: &SegmentEnd) -> Result<()> {
         .map_err(Error::io("fdatasync", &segment.path))
 }
 
-/// A roll that a crash interrupted: the successor is there, the SEAL is not.
+/// A roll that was interrupted: the successor is there, the SEAL is not, or not known to be durable.
 fn finish_roll(storage: &dyn Storage, dir: &Path, scanned: &mut Scanned) -> Result<()> {
     let Some(last) = scanned.segments.last() else {
         return Ok(());
@@ -89,11 +89,18 @@ fn finish_roll(storage: &dyn Storage, dir: &Path, scanned: &mut Scanned) -> Resu
             .sync_dir(dir)
             .map_err(Error::io("sync directory", dir))?;
     }
-    let before = scanned.segments.len().checked_sub(2);
-    let Some(before) = before.filter(|i| !scanned.segments[*i].sealed) else {
+    let Some(before) = scanned.segments.len().checked_sub(2) else {
         return Ok(());
     };
     let segment = &scanned.segments[before];
+    if segment.sealed {
+        let is_synced = last.end > SEGMENT_HEADER_LEN as u64;
+        return if is_synced {
+            Ok(())
+        } else {
+            make_durable(storage, segment)
+        };
+    }
     let file = open(storage, &segment.path)?;
     cut(&*file, &segment.path, segment.end)?;
     seal_segment(&*file, &segment.path, scanned, before)?;

@@ -7,7 +7,7 @@ use crate::format::SEGMENT_HEADER_LEN;
 use crate::storage::{OpenMode, Storage, StorageFile, read_full_at, write_all_at};
 use crate::{Error, Result};
 
-use super::directory::Listing;
+use super::directory::{Listing, segment_path};
 use super::quarantine::{Range, set_aside};
 use super::reader::{Scanned, SegmentEnd};
 use super::writer::seal_segment;
@@ -49,8 +49,17 @@ pub(crate) fn recover(
             recovery.torn = Some((damage, kept));
         }
     }
-    remove_temporary(storage, dir)?;
-    finish_roll(storage, dir, scanned)?;
+    let listing = Listing::read(storage, dir)?.unwrap_or_default();
+    remove_temporary(storage, dir, &listing)?;
+    finish_roll(storage, scanned)?;
+    let last_is_new = scanned
+        .segments
+        .last()
+        .is_some_and(|last| last.end == SEGMENT_HEADER_LEN as u64);
+    // A roll or a repair that was killed may not have got to this, and a name that is lost takes its file along.
+    if last_is_new || listing.quarantine {
+        sync_dir(storage, dir)?;
+    }
     if let Some(last) = scanned.segments.last() {
         make_durable(storage, last)?;
     }
@@ -80,15 +89,10 @@ fn make_durable(storage: &dyn Storage, segment: &SegmentEnd) -> Result<()> {
 }
 
 /// A roll that was interrupted: the successor is there, the SEAL is not, or not known to be durable.
-fn finish_roll(storage: &dyn Storage, dir: &Path, scanned: &mut Scanned) -> Result<()> {
+fn finish_roll(storage: &dyn Storage, scanned: &mut Scanned) -> Result<()> {
     let Some(last) = scanned.segments.last() else {
         return Ok(());
     };
-    if last.end == SEGMENT_HEADER_LEN as u64 {
-        storage
-            .sync_dir(dir)
-            .map_err(Error::io("sync directory", dir))?;
-    }
     let Some(before) = scanned.segments.len().checked_sub(2) else {
         return Ok(());
     };
@@ -108,9 +112,25 @@ fn finish_roll(storage: &dyn Storage, dir: &Path, scanned: &mut Scanned) -> Resu
     Ok(())
 }
 
-fn remove_temporary(storage: &dyn Storage, dir: &Path) -> Result<()> {
+/// Makes everything durable that is there, whoever wrote it: an earlier repair may have been killed before it got to
+/// that.
+pub(crate) fn settle(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let listing = Listing::read(storage, dir)?.unwrap_or_default();
-    for name in listing.temporary {
+    for base in listing.segments {
+        let path = segment_path(dir, base);
+        let file = open(storage, &path)?;
+        file.sync_data().map_err(Error::io("fdatasync", &path))?;
+    }
+    sync_dir(storage, dir)
+}
+
+fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    let synced = storage.sync_dir(dir);
+    synced.map_err(Error::io("sync directory", dir))
+}
+
+fn remove_temporary(storage: &dyn Storage, dir: &Path, listing: &Listing) -> Result<()> {
+    for name in &listing.temporary {
         let path = dir.join(name);
         storage
             .remove_file(&path)

@@ -14,10 +14,10 @@ use super::directory::segment_path;
 use super::events::Replayed;
 use super::identity::Identity;
 use super::pieces::{Piece, Source, corrected_header};
-use super::quarantine::set_aside_whole;
+use super::quarantine::{quarantine, set_aside_whole};
 use super::reader::{LogReader, Scanned};
 use super::rebuild::{Rebuild, Stamp};
-use super::recover::recover;
+use super::recover::{recover, settle};
 use super::segment::SegmentFile;
 use super::strangers::strangers;
 
@@ -96,6 +96,7 @@ pub(crate) fn repair(
             .collect();
     }
     if !dry_run {
+        settle(&*log.storage, &log.dir)?;
         let fresh = if bases.is_empty() {
             Some(scanned)
         } else {
@@ -187,6 +188,11 @@ impl Job<'_> {
                 let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
                 self.done.quarantine.push(path);
                 name.unwrap_or_default()
+            }
+            None if !self.dry_run => {
+                // It tells the next writer that names in this directory may not be durable.
+                quarantine(&*self.log.storage, &self.log.dir)?;
+                String::new()
             }
             _ => String::new(),
         };

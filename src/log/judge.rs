@@ -66,6 +66,7 @@ impl Pass {
         let cut = torn.map_or(u64::MAX, |region| region.offset);
         for (region, verdict) in judged.iter().take_while(|(r, _)| r.offset < cut) {
             self.out.damage.extend(damages(&end.path, region, *verdict));
+            self.out.holes.extend(region.hole(segment.base));
         }
         let mut next = self.expect.version;
         for spot in spots.iter().filter(|spot| spot.offset < cut) {

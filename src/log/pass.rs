@@ -43,6 +43,7 @@ impl Pass {
             time_us: 0,
             segments: Vec::new(),
             damage: Vec::new(),
+            holes: Vec::new(),
             torn: None,
             not_understood: None,
             events: 0,

@@ -51,17 +51,18 @@ def all_tests():
 def cargo_test(test, no_run):
     command = ["cargo", "test", "-q", f"-j{JOBS}"]
     if test == "lib":
-        command += ["--lib", "--features", "sim"]
+        command += ["-p", "sessionlog", "--lib"]
     elif test.startswith("cli/"):
         command += ["-p", "sessionlog-cli", "--test", test[4:]]
     else:
-        command += ["--test", test]
+        command += ["-p", "sessionlog", "--test", test]
     return command + (["--no-run"] if no_run else [])
 
 
 def run(command):
     """The command's status and output; status None if it took too long."""
-    env = dict(os.environ, CARGO_TARGET_DIR=str(COPY / "target"), CARGO_TERM_COLOR="never", CARGO_INCREMENTAL="1")
+    env = dict(os.environ, CARGO_TARGET_DIR=str(COPY / "target"), CARGO_TERM_COLOR="never", CARGO_INCREMENTAL="1",
+               CARGO_PROFILE_DEV_DEBUG="0", CARGO_PROFILE_DEV_OPT_LEVEL="0", RUST_BACKTRACE="0")
     process = subprocess.Popen(command, cwd=COPY / "tree", env=env, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True)
     try:

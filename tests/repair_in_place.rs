@@ -142,14 +142,23 @@ fn a_damaged_frame_makes_room_for_a_gap_where_it_was() {
 }
 
 #[test]
-fn a_flipped_bit_is_corrected_in_place() {
+fn what_can_be_corrected_is_never_overwritten_where_it_is() {
     let (disk, all) = log();
     let (path, at) = place(&disk, SESSION, &all, 20);
-    let good = disk.peek(&path).unwrap();
     disk.flip_bit(&path, 8 * (at as u64 + 100)).unwrap();
+    destroy(&disk, SESSION, &all, 10, 0x5A);
+    disk.clear_trace();
     let report = repair(&disk, None).unwrap();
     assert_eq!(report.corrected, [Version(20)]);
-    assert!(disk.peek(&path).unwrap() == good, "byte for byte as it was");
+    assert_eq!(report.lost, [(Version(10), Version(10))]);
+    let trace = disk.trace();
+    let writes = trace.iter().filter(|op| op.kind == OpKind::Write);
+    let in_segment = writes.filter(|op| op.path == path);
+    assert_eq!(
+        in_segment.count(),
+        0,
+        "a crash would leave more than one bit wrong"
+    );
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Repair in place: where nothing has to move, only what is bad is set aside and overwritten.
 //!
-//! Those bytes were bad before, so a crash in between leaves damage that the next repair finds.
+//! Those bytes were bad before and are lost, so a crash in between leaves damage that the next repair finds.
 
-use crate::format::{Frame, FrameHeader, FrameSpec, GIVEN_UP, Kind, encode_frame};
+use crate::format::{Frame, FrameHeader, FrameSpec, GIVEN_UP, Kind, MAX_FRAME_LEN, encode_frame};
 use crate::storage::{OpenMode, read_full_at, write_all_at};
 use crate::{Error, Result, Version};
 
 use super::correct::correct_payload;
 use super::found::BadPayload;
-use super::pieces::{corrected, is_kept};
+use super::pieces::corrected;
 use super::quarantine::{Range, set_aside};
-use super::rebuild::{gap_body, reframed};
+use super::rebuild::gap_body;
 use super::repair::Job;
 use super::salvage::Hole;
 use super::segment::SegmentFile;
@@ -21,20 +21,31 @@ const GAP_FRAME: usize = 64 + 10 + 8;
 const LONGER_NAME: usize = 10;
 
 impl Job<'_> {
-    /// Whether every hole of a segment has room for what must be put there.
+    /// Whether a segment can be mended in place: every hole has room for a GAP, and nothing in it can be brought back
+    /// from its own bytes. What can be corrected is written anew: a crash while it is overwritten could cost it.
     pub(super) fn fits(&self, base: u64) -> Result<bool> {
-        let holes: Vec<_> = self.holes(base).collect();
-        if holes.is_empty() {
-            return Ok(true);
-        }
         let segment = self.open(base)?;
-        for hole in holes {
+        for hole in self.holes(base) {
+            if self.gap(hole, &longest_name(hole)).is_none() {
+                return Ok(false);
+            }
             let old = bytes_of(&segment, hole.offset, hole.length)?;
-            if self.filled(hole, &old, &longest_name(hole)).is_none() {
+            if !corrected(&old, hole.offset, hole.first, Some(self.identity.salt)).is_empty() {
+                return Ok(false);
+            }
+        }
+        for bad in self.payloads(base) {
+            let old = bytes_of(&segment, bad.offset, u64::from(bad.len))?;
+            if correct_payload(&old, bad.crc).is_some() {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    fn payloads(&self, base: u64) -> impl Iterator<Item = &BadPayload> {
+        let payloads = self.found.payloads.iter();
+        payloads.filter(move |payload| payload.segment == base)
     }
 
     fn holes(&self, base: u64) -> impl Iterator<Item = &Hole> {
@@ -51,9 +62,9 @@ impl Job<'_> {
             OpenMode::Write
         };
         let segment = SegmentFile::open(storage, dir, base, mode)?;
-        let found = self.found;
         let mut changed = false;
-        for payload in found.payloads.iter().filter(|p| p.segment == base) {
+        let payloads: Vec<_> = self.payloads(base).copied().collect();
+        for payload in &payloads {
             changed |= self.payload_in_place(&segment, payload)?;
         }
         let holes: Vec<_> = self.holes(base).copied().collect();
@@ -62,10 +73,6 @@ impl Job<'_> {
             changed = true;
         }
         if changed {
-            if !self.dry_run {
-                let synced = segment.file.sync_data();
-                synced.map_err(Error::io("fdatasync", &segment.path))?;
-            }
             tracing::info!(segment = %segment.path.display(), "segment mended in place");
             self.done.rewritten.push(segment.path);
         }
@@ -89,67 +96,44 @@ impl Job<'_> {
         Ok(true)
     }
 
-    /// Puts corrected frames, and a GAP for what is lost, where a hole is.
+    /// Puts a GAP where a hole is.
     fn fill_hole(&mut self, segment: &SegmentFile, hole: &Hole) -> Result<()> {
-        let old = bytes_of(segment, hole.offset, hole.length)?;
         let name = if self.dry_run {
             String::new()
         } else {
             self.set_aside(segment, hole.offset, hole.length)?
         };
-        let Some(Filled { frames, gap, lost }) = self.filled(hole, &old, &name) else {
-            return Ok(());
-        };
-        let mut new = Vec::with_capacity(old.len());
-        for (header, mut frame) in frames {
-            self.count_corrected(&header);
-            self.mend_payloads(&header, &mut frame);
-            reframed(header, &frame, &mut new);
+        let lost = (Version(hole.first), Version(hole.last));
+        self.done.lost.push(lost);
+        match self.gap(hole, &name) {
+            Some(gap) => self.overwrite(segment, hole.offset, &gap),
+            None => Ok(()),
         }
-        if let Some((first, last)) = lost {
-            self.done.lost.push((Version(first), Version(last)));
-        }
-        new.extend_from_slice(&gap);
-        self.overwrite(segment, hole.offset, &new)
     }
 
-    /// What goes into a hole; `None` if it does not fit.
-    fn filled(&self, hole: &Hole, old: &[u8], kept: &str) -> Option<Filled> {
-        let salt = Some(self.identity.salt);
-        let frames = corrected(old, hole.offset, hole.first, salt);
-        let (mut used, mut first, mut link) = (0, hole.first, hole.link);
-        for (header, frame) in &frames {
-            if !is_kept(header.kind) {
-                return None;
-            }
-            used += frame.len();
-            first = header.first_version + u64::from(header.event_count);
-            link = header.link();
-        }
-        let (room, mut gap, mut lost) = (old.len().checked_sub(used)?, Vec::new(), None);
-        if room == 0 {
-            return (first > hole.last).then_some(Filled { frames, gap, lost });
-        }
-        let mut body = gap_body(first, hole.last, kept, hole.next_link);
-        let body_len = room.checked_sub(GAP_FRAME)?;
-        if first > hole.last || body.len() > body_len || room % 8 != 0 {
+    /// The GAP that is exactly as long as a hole; `None` if it does not fit.
+    fn gap(&self, hole: &Hole, kept: &str) -> Option<Vec<u8>> {
+        let length = usize::try_from(hole.length).ok()?;
+        let body_len = length.checked_sub(GAP_FRAME)?;
+        let mut body = gap_body(hole.first, hole.last, kept, hole.next_link);
+        if body.len() > body_len || length % 8 != 0 || hole.length > MAX_FRAME_LEN {
             return None;
         }
         // JSON text may have white space behind it: so the frames behind the GAP stay where they are.
         body.resize(body_len, b' ');
         let spec = FrameSpec {
             kind: Kind::Gap,
-            first_version: first,
+            first_version: hole.first,
             durable_version: hole.segment.max(1) - 1,
             salt: self.identity.salt,
             epoch: self.scanned.epoch,
-            offset: (hole.offset + used as u64) as u32,
-            prev_link: link,
+            offset: hole.offset as u32,
+            prev_link: hole.link,
             time_us: self.scanned.time_us,
         };
+        let mut gap = Vec::new();
         encode_frame(spec, &[(&[], &body)], &mut gap);
-        lost = Some((first, hole.last));
-        (gap.len() == room).then_some(Filled { frames, gap, lost })
+        (gap.len() == length).then_some(gap)
     }
 
     /// Sets a range aside; returns the name of its file in the quarantine.
@@ -208,13 +192,6 @@ impl Job<'_> {
         }
         Some(back.unwrap_or_else(|| vec![GIVEN_UP; payload.len()]))
     }
-}
-
-/// What goes into a hole: good frames, a GAP or nothing, and the versions that the GAP is for.
-struct Filled {
-    frames: Vec<(FrameHeader, Vec<u8>)>,
-    gap: Vec<u8>,
-    lost: Option<(u64, u64)>,
 }
 
 /// A name as long as that of any file that the hole may be set aside to.

@@ -113,7 +113,7 @@ impl Rebuild {
         self.link
     }
 
-    /// Makes the segment durable and puts it in the place of the old one: never a moment without a segment.
+    /// Makes the segment's bytes durable and puts it in the place of the old one: never a moment without a segment.
     pub(crate) fn replace(mut self, storage: &dyn Storage, path: &Path) -> Result<()> {
         self.spill(0)?;
         let Some(file) = &self.file else {
@@ -123,11 +123,7 @@ impl Rebuild {
             .map_err(Error::io("fdatasync", &self.path))?;
         storage
             .rename(&self.path, path)
-            .map_err(Error::io("rename", &self.path))?;
-        let dir = path.parent().unwrap_or(path);
-        storage
-            .sync_dir(dir)
-            .map_err(Error::io("sync directory", dir))
+            .map_err(Error::io("rename", &self.path))
     }
 
     fn marker(&mut self, kind: Kind, first_version: u64, body: &[u8]) -> Result<()> {

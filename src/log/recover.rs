@@ -112,8 +112,7 @@ fn finish_roll(storage: &dyn Storage, scanned: &mut Scanned) -> Result<()> {
     Ok(())
 }
 
-/// Makes everything durable that is there, whoever wrote it: an earlier repair may have been killed before it got to
-/// that.
+/// Makes everything durable that a repair left: this one, or an earlier one that was killed before it got to that.
 pub(crate) fn settle(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let listing = Listing::read(storage, dir)?.unwrap_or_default();
     for base in listing.segments {

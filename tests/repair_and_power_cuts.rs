@@ -84,7 +84,7 @@ fn destroy(disk: &SimDisk, segment: usize, frame: usize, range: std::ops::Range<
 
 /// Every way in which a repair changes a log: payloads alone, whole frames, a flipped bit, a header, a lost segment.
 fn damaged() -> Vec<(&'static str, SimDisk)> {
-    let cases: [(&str, fn(&SimDisk)); 10] = [
+    let cases: [(&str, fn(&SimDisk)); 11] = [
         ("two payloads", |disk| {
             destroy(disk, 0, 2, 200..260);
             destroy(disk, 1, 3, 300..301);
@@ -100,6 +100,14 @@ fn damaged() -> Vec<(&'static str, SimDisk)> {
             let path = &segments(disk)[1];
             let at = frames(&disk.peek(path).unwrap())[2];
             disk.flip_bit(path, at as u64 * 8 + 200).unwrap();
+        }),
+        ("from a payload into the next frame's", |disk| {
+            let path = &segments(disk)[1];
+            let at = frames(&disk.peek(path).unwrap());
+            let (one, other) = (at[1] + 400, at[2] + 300);
+            disk.damage(path, |bytes| bytes[one..other].fill(0xA7))
+                .unwrap();
+            destroy(disk, 0, 2, at[2] - at[1] - 6..at[2] - at[1]);
         }),
         ("flipped bits in payloads", |disk| {
             for (segment, frame) in [(0, 2), (1, 1), (1, 3)] {
@@ -132,33 +140,30 @@ fn damaged() -> Vec<(&'static str, SimDisk)> {
     cases.iter().map(case).collect()
 }
 
-/// Whether each sector that the log does not hold any more at its place is somewhere in the quarantine.
+/// What the log does not hold any more at its place, and what the quarantine does not have from there.
 fn lost_bytes(before: &SimDisk, after: &SimDisk) -> Option<String> {
-    let kept: Vec<Vec<u8>> = after
-        .files()
-        .iter()
-        .filter(|path| path.parent() == Some(Path::new("/s/sessions/x/quarantine")))
-        .map(|path| after.peek(path).unwrap())
-        .collect();
+    let mut kept = after.files();
+    kept.retain(|path| path.parent() == Some(Path::new("/s/sessions/x/quarantine")));
     for path in segments(before) {
         let old = before.peek(&path).unwrap();
         let new = after.peek(&path).unwrap_or_default();
-        let changed: Vec<usize> = (0..old.len())
-            .filter(|i| new.get(*i) != Some(&old[*i]))
+        let mut is_kept: Vec<bool> = (0..old.len())
+            .map(|i| new.get(i) == Some(&old[i]))
             .collect();
-        for run in changed.chunk_by(|a, b| b - a < 8) {
-            let part = &old[run[0]..=run[run.len() - 1]];
-            let is_kept = kept
-                .iter()
-                .any(|file| file.windows(part.len()).any(|w| w == part));
-            if !is_kept {
-                return Some(format!(
-                    "{} from {} on, {} bytes",
-                    path.display(),
-                    run[0],
-                    part.len()
-                ));
+        let base = path.file_stem().unwrap().to_string_lossy().into_owned();
+        for file in &kept {
+            let name = file.file_name().unwrap().to_string_lossy().into_owned();
+            let mut parts = name.split('-');
+            if parts.next() == Some(&base) {
+                let offset: usize = parts.next().unwrap().parse().unwrap();
+                for (i, byte) in after.peek(file).unwrap().into_iter().enumerate() {
+                    is_kept[offset + i] |= old[offset + i] == byte;
+                }
             }
+        }
+        if let Some(at) = is_kept.iter().position(|kept| !kept) {
+            let count = is_kept.iter().filter(|kept| !**kept).count();
+            return Some(format!("{} from {at} on, {count} bytes", path.display()));
         }
     }
     None

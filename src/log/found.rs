@@ -99,8 +99,8 @@ impl Found {
         bases
     }
 
-    /// The bases of the segments of which only payloads, and whole frames between good ones, are bad: where nothing
-    /// has to move. What the copy has of lost commits makes a segment longer.
+    /// The bases of the segments of which only payloads, ends of frames, and whole frames between good ones are bad:
+    /// where nothing has to move. What the copy has of lost commits makes a segment longer.
     pub(super) fn in_place(&self, copy: Option<&Copy>) -> BTreeSet<u64> {
         let holes = self.scanned.holes.iter();
         let mut places: BTreeSet<(u64, u64, u64)> = holes
@@ -108,13 +108,15 @@ impl Found {
             .collect();
         let payloads = self.payloads.iter();
         places.extend(payloads.map(|p| (p.segment, p.offset, u64::from(p.len))));
+        let bad_ends: BTreeSet<_> = self.scanned.bad_ends.iter().copied().collect();
         let mut bases = BTreeSet::new();
         for (i, segment) in self.scanned.segments.iter().enumerate() {
             let torn = self.scanned.torn.as_ref();
             let damage = self.scanned.damage.iter();
             let others = damage
                 .filter(|damage| damage.segment == segment.path)
-                .filter(|d| !places.contains(&(segment.base, d.offset, d.length)));
+                .filter(|d| !places.contains(&(segment.base, d.offset, d.length)))
+                .filter(|d| !bad_ends.contains(&(segment.base, d.offset)) || d.length == 0);
             let next = self
                 .scanned
                 .segments

@@ -98,6 +98,9 @@ impl Pass {
                 if let Some(damage) = self.out.damage.last_mut() {
                     (damage.offset, damage.length) = (spot.offset, spot.header.frame_len());
                 }
+                if !spot.displaced {
+                    self.out.bad_ends.push((segment.base, spot.offset));
+                }
             }
             end.end = end.end.max(spot.offset + spot.header.frame_len());
             let mut expect = self.expect;

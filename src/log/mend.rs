@@ -2,7 +2,9 @@
 //!
 //! Those bytes were bad before and are lost, so a crash in between leaves damage that the next repair finds.
 
-use crate::format::{Frame, FrameHeader, FrameSpec, GIVEN_UP, Kind, MAX_FRAME_LEN, encode_frame};
+use crate::format::{
+    FRAME_HEADER_LEN, Frame, FrameHeader, FrameSpec, GIVEN_UP, Kind, MAX_FRAME_LEN, encode_frame,
+};
 use crate::storage::{OpenMode, read_full_at, write_all_at};
 use crate::{Error, Result, Version};
 
@@ -10,7 +12,7 @@ use super::correct::correct_payload;
 use super::found::BadPayload;
 use super::pieces::corrected;
 use super::quarantine::{Range, set_aside};
-use super::rebuild::gap_body;
+use super::rebuild::{gap_body, reframed};
 use super::repair::Job;
 use super::salvage::Hole;
 use super::segment::SegmentFile;
@@ -67,6 +69,10 @@ impl Job<'_> {
         for payload in &payloads {
             changed |= self.payload_in_place(&segment, payload)?;
         }
+        for (_, offset) in self.scanned.bad_ends.iter().filter(|(b, _)| *b == base) {
+            self.ends_in_place(&segment, *offset)?;
+            changed = true;
+        }
         let holes: Vec<_> = self.holes(base).copied().collect();
         for hole in &holes {
             self.fill_hole(&segment, hole)?;
@@ -94,6 +100,24 @@ impl Job<'_> {
         }
         self.overwrite(segment, bad.offset, &new)?;
         Ok(true)
+    }
+
+    /// Makes padding and trailer of the frame at `offset` anew: its header is good, and they follow from it.
+    fn ends_in_place(&mut self, segment: &SegmentFile, offset: u64) -> Result<()> {
+        let head = bytes_of(segment, offset, FRAME_HEADER_LEN as u64)?;
+        let Ok(header) = FrameHeader::decode(&head) else {
+            return Ok(());
+        };
+        let mut frame = head;
+        let body = FRAME_HEADER_LEN + (header.meta_len + header.payload_len) as usize;
+        frame.resize(body, 0);
+        let mut new = Vec::new();
+        reframed(header, &frame, &mut new);
+        let at = offset + body as u64;
+        if !self.dry_run {
+            self.set_aside(segment, at, (new.len() - body) as u64)?;
+        }
+        self.overwrite(segment, at, &new[body..])
     }
 
     /// Puts a GAP where a hole is.

@@ -44,6 +44,7 @@ impl Pass {
             segments: Vec::new(),
             damage: Vec::new(),
             holes: Vec::new(),
+            bad_ends: Vec::new(),
             torn: None,
             not_understood: None,
             events: 0,

@@ -52,6 +52,8 @@ pub(crate) struct Scanned {
     pub(crate) damage: Vec<Damage>,
     /// The damaged ranges that a GAP can fill.
     pub(crate) holes: Vec<Hole>,
+    /// Good frames at their places with bad padding or a bad trailer: base version of the segment, offset.
+    pub(crate) bad_ends: Vec<(u64, u64)>,
     /// The torn tail, as a [`Damage`] and as a place.
     pub(crate) torn: Option<(Damage, Torn)>,
     /// The first event that must be understood and is not.

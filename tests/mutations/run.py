@@ -90,7 +90,7 @@ def cargo_test(test):
 def run(test, mutation=""):
     """The test's status and output; status None if it took too long."""
     env = dict(os.environ, CARGO_TARGET_DIR=str(COPY / "target"), CARGO_TERM_COLOR="never", CARGO_INCREMENTAL="1",
-               CARGO_PROFILE_DEV_DEBUG="0", RUST_BACKTRACE="0", MUTATION=str(mutation))
+               CARGO_PROFILE_DEV_DEBUG="0", RUSTFLAGS="-Awarnings", RUST_BACKTRACE="0", MUTATION=str(mutation))
     process = subprocess.Popen(cargo_test(test), cwd=COPY / "tree", env=env, text=True, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, start_new_session=True)
     try:

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sessionlog::sim::{Fault, FaultPlan, Policy, Seeded, SimDisk};
+use sessionlog::sim::{Fault, FaultPlan, Op, OpKind, Policy, Seeded, SimDisk};
 use sessionlog::{Durability, Result, Store, Version};
 
 fn store(disk: &SimDisk) -> Result<Store> {
@@ -51,7 +51,7 @@ fn after_power_cut(disk: &SimDisk, case: &str) -> (SimDisk, Version) {
     (image, version)
 }
 
-fn every_kill(fault: Fault, sticky: bool, check: impl Fn(&SimDisk, &str)) {
+fn every_kill(fault: Fault, sticky: bool, mut check: impl FnMut(&SimDisk, &str)) {
     for at in 1.. {
         let Some(disk) = killed(at, fault, sticky) else {
             assert!(at > 50, "the history has more than {at} operations");
@@ -67,6 +67,37 @@ const WAYS: [(Fault, bool); 3] = [
     // Its pages count as clean, and no later sync writes them.
     (Fault::SyncFailsClean, false),
 ];
+
+const POLICIES: [Policy; 6] = [
+    Policy::Nothing,
+    Policy::PageCache,
+    Policy::AnySubset,
+    Policy::AnySubset,
+    Policy::Trashed,
+    Policy::Trashed,
+];
+
+#[test]
+fn the_names_above_a_session_that_was_killed_before_its_first_event_are_synced() {
+    let mut seen = 0;
+    every_kill(Fault::Io, true, |disk, case| {
+        let session = store(disk).unwrap().session("s").unwrap();
+        let has_log = disk
+            .files()
+            .iter()
+            .any(|path| path.extension() == Some("seg".as_ref()));
+        if has_log && session.version() == Version::ZERO {
+            let trace = disk.trace();
+            for dir in ["/store/sessions", "/store"] {
+                let is_synced = |op: &Op| op.kind == OpKind::SyncDir && op.path == Path::new(dir);
+                assert!(trace.iter().any(is_synced), "{case}: {dir}");
+            }
+            seen += 1;
+        }
+        std::mem::forget(session);
+    });
+    assert!(seen > 0);
+}
 
 #[test]
 fn what_an_open_session_shows_is_durable() {
@@ -89,10 +120,16 @@ fn what_is_appended_after_a_kill_is_durable() {
             let session = store(disk).unwrap().session("s").unwrap();
             let done = session.append_json("a", "{}").unwrap();
             std::mem::forget(session);
-            let (image, version) = after_power_cut(disk, case);
-            assert_eq!(version, done.version, "{case}");
-            let report = store(&image).unwrap().verify("s").unwrap();
-            assert!(report.is_ok(), "{case}: {report:?}");
+            for (seed, policy) in (0..).zip(POLICIES) {
+                let case = format!("{case}, {policy:?}");
+                let image = disk.crash(policy, &mut Seeded::new(seed));
+                let session = store(&image).unwrap().session("s");
+                let session = session.unwrap_or_else(|e| panic!("{case}: {e}"));
+                assert_eq!(session.version(), done.version, "{case}");
+                drop(session);
+                let report = store(&image).unwrap().verify("s").unwrap();
+                assert!(report.is_ok(), "{case}: {report:?}");
+            }
         });
     }
 }
@@ -159,12 +196,10 @@ fn a_torn_tail_is_in_the_quarantine_before_it_is_cut_whenever_power_and_process_
                 .any(|(_, bytes)| whole[end..].ends_with(bytes) && bytes.len() > 64);
             assert!(!is_cut || is_kept, "operation {at}: {kept:?}");
         }
-        let image = second.crash(Policy::Nothing, &mut Seeded::new(at));
-        assert!(
-            image.peek(&segment).unwrap().len() < whole.len(),
-            "the cut is durable"
-        );
         if done {
+            let image = first.crash(Policy::Nothing, &mut Seeded::new(at));
+            let len = image.peek(&segment).unwrap().len();
+            assert!(len < whole.len(), "the cut is durable");
             assert!(at > 5);
             return;
         }
@@ -177,6 +212,9 @@ fn torn() -> (SimDisk, PathBuf) {
     let session = store(&disk).unwrap().session("s").unwrap();
     let long = format!("{{\"text\":\"{}\"}}", "x".repeat(600));
     session.append_json("a", &long).unwrap();
+    // A MARK vouches for what is before it: recovery has nothing else to sync than the cut.
+    session.close().unwrap();
+    let session = store(&disk).unwrap().session("s").unwrap();
     session.append_json("a", &long).unwrap();
     std::mem::forget(session);
     let disk = disk.crash(Policy::Everything, &mut Seeded::new(0));

@@ -48,7 +48,7 @@ pub(crate) struct Repaired {
 /// `copy` is another copy of it, to take lost commits from.
 pub(crate) fn repair(
     log: &LogReader,
-    copy: Option<LogReader>,
+    copy: Option<&LogReader>,
     tail_lost: &dyn Fn(&Scanned) -> Option<Damage>,
     dry_run: bool,
 ) -> Result<Option<Repaired>> {
@@ -66,7 +66,7 @@ pub(crate) fn repair(
     done.kept = found.scanned.events;
     let tail = tail_lost(&found.scanned);
     found.scanned.damage.extend(tail);
-    let copied = |found: &Found| match &copy {
+    let copied = |found: &Found| match copy {
         Some(copy) => Copy::find(copy.clone(), found.scanned.log_id, &found.lost).map(Some),
         None => Ok(None),
     };

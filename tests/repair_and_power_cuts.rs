@@ -9,6 +9,7 @@ use sessionlog::sim::{Fault, FaultPlan, Policy, Seeded, SimDisk};
 use sessionlog::{Durability, Event, RepairOptions, Result, Store, Version};
 
 type Events = BTreeMap<u64, String>;
+type Damage = fn(&SimDisk);
 
 const POLICIES: [Policy; 5] = [
     Policy::Nothing,
@@ -84,7 +85,7 @@ fn destroy(disk: &SimDisk, segment: usize, frame: usize, range: std::ops::Range<
 
 /// Every way in which a repair changes a log: payloads alone, whole frames, a flipped bit, a header, a lost segment.
 fn damaged() -> Vec<(&'static str, SimDisk)> {
-    let cases: [(&str, fn(&SimDisk)); 11] = [
+    let cases: [(&str, Damage); 11] = [
         ("two payloads", |disk| {
             destroy(disk, 0, 2, 200..260);
             destroy(disk, 1, 3, 300..301);
@@ -122,17 +123,17 @@ fn damaged() -> Vec<(&'static str, SimDisk)> {
             destroy(disk, 2, 0, 200..260);
         }),
         ("a lost segment", |disk| {
-            disk.delete(&segments(disk)[1]).unwrap()
+            disk.delete(&segments(disk)[1]).unwrap();
         }),
         ("the last payload", |disk| destroy(disk, 2, 0, 200..260)),
         ("a frame of the last segment", |disk| {
-            destroy(disk, 2, 0, 0..80)
+            destroy(disk, 2, 0, 0..80);
         }),
         ("a lost last segment", |disk| {
-            disk.delete(&segments(disk)[2]).unwrap()
+            disk.delete(&segments(disk)[2]).unwrap();
         }),
     ];
-    let case = |(name, damage): &(&'static str, fn(&SimDisk))| {
+    let case = |(name, damage): &(&'static str, Damage)| {
         let disk = log();
         damage(&disk);
         (*name, disk)

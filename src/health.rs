@@ -36,7 +36,7 @@ pub struct RepairReport {
     pub lost: Vec<(Version, Version)>,
     /// The files that hold every byte that left the log.
     pub quarantine: Vec<PathBuf>,
-    /// The segments that were written anew.
+    /// The segments that were written anew, or in which damaged bytes were overwritten in place.
     pub rewritten: Vec<PathBuf>,
     /// Segment files of another log, or that repeat versions: they were set aside whole.
     pub strangers: Vec<PathBuf>,
@@ -64,7 +64,7 @@ impl Store {
             .map(|path| copy_of(&log, path, session_id));
         let (storage, dir) = (&*log.storage, &log.dir);
         let tail_lost = |scanned: &_| snapshot::tail_lost(storage, dir, scanned);
-        let pass = || repair(&log, copy.clone(), &tail_lost, options.dry_run)?.ok_or_else(missing);
+        let pass = || repair(&log, copy.as_ref(), &tail_lost, options.dry_run)?.ok_or_else(missing);
         let mut done = pass()?;
         // What comes back may show that something else cannot be right.
         for _ in 1..PASSES {

@@ -1,6 +1,7 @@
 //! What a pass says of damage: salvaged frames are handed out, the regions between them are judged.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::damage::{Damage, LostMessage, Verdict};
 use crate::event::{Event, EventKind};
@@ -12,6 +13,7 @@ use super::events::Replayed;
 use super::pass::Pass;
 use super::reader::{SegmentEnd, Torn, Visit};
 use super::salvage::{Region, Spot};
+use super::scan::Window;
 use super::segment::SegmentFile;
 
 impl Pass {
@@ -66,8 +68,10 @@ impl Pass {
         let cut = torn.map_or(u64::MAX, |region| region.offset);
         for (region, verdict) in judged.iter().take_while(|(r, _)| r.offset < cut) {
             self.out.damage.extend(damages(&end.path, region, *verdict));
+            self.out.holes.extend(region.hole(segment.base));
         }
         let mut next = self.expect.version;
+        let mut window = Window::new(Arc::clone(&segment.file), segment.len);
         for spot in spots.iter().filter(|spot| spot.offset < cut) {
             let first = spot.header.first_version;
             if first > next {
@@ -80,11 +84,9 @@ impl Pass {
                 )?;
             }
             next = spot.after.version;
-            let len = spot.header.frame_len() as usize;
-            let mut bytes = vec![0; len];
-            crate::storage::read_full_at(&*segment.file, &mut bytes, spot.offset)
-                .map_err(Error::io("read", &segment.path))?;
-            if let Ok(frame) = Frame::decode(spot.header, &bytes) {
+            let bytes = window.get(spot.offset, spot.header.frame_len() as usize);
+            let bytes = bytes.map_err(Error::io("read", &segment.path))?;
+            if let Ok(frame) = Frame::decode(spot.header, bytes) {
                 self.frame(end, spot.offset, &frame, false, visit)?;
             }
             if !spot.ends_good || spot.displaced {
@@ -96,6 +98,9 @@ impl Pass {
                 self.report(end.path.clone(), cause);
                 if let Some(damage) = self.out.damage.last_mut() {
                     (damage.offset, damage.length) = (spot.offset, spot.header.frame_len());
+                }
+                if !spot.displaced {
+                    self.out.bad_ends.push((segment.base, spot.offset));
                 }
             }
             end.end = end.end.max(spot.offset + spot.header.frame_len());

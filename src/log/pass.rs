@@ -43,6 +43,8 @@ impl Pass {
             time_us: 0,
             segments: Vec::new(),
             damage: Vec::new(),
+            holes: Vec::new(),
+            bad_ends: Vec::new(),
             torn: None,
             not_understood: None,
             events: 0,
@@ -270,7 +272,8 @@ impl Pass {
         }
         if header.kind != Kind::Events {
             if header.durable_version + 1 >= header.first_version {
-                end.unsure_from = None;
+                // Only a frame of the next segment vouches for a SEAL.
+                end.unsure_from = (header.kind == Kind::Seal).then_some(offset);
             }
             return Ok(());
         }

@@ -57,46 +57,36 @@ impl Job<'_> {
             .filter(|(damage, _)| damage.segment == old.path);
         let cut = torn.map_or(u64::MAX, |(_, torn)| torn.offset);
         for spot in found.spots.iter().filter(|spot| spot.offset < cut) {
-            if matches!(
-                spot.header.kind,
-                Kind::Events | Kind::Mark | Kind::Skippable(_)
-            ) {
+            if is_kept(spot.header.kind) || matches!(spot.header.kind, Kind::Skippable(_)) {
                 pieces.push(Piece::here(spot));
             }
         }
         for region in found.regions.iter().filter(|region| region.offset < cut) {
-            let (mut offset, mut version) = (region.offset, region.missing_from);
-            let end = region.offset + region.length;
-            // A region may hold several frames with a flipped bit each.
-            while offset + (FRAME_HEADER_LEN as u64) < end {
-                let bytes = window.get(offset, (end - offset) as usize).map_err(io)?;
-                let expect = Expect { version, ..expect };
-                let Some(frame) = correct_frame(bytes, offset, expect) else {
-                    break;
-                };
-                let Ok(header) = FrameHeader::decode(&frame) else {
-                    break;
-                };
-                let Some(last) = header.last_version() else {
-                    break;
-                };
-                (offset, version) = (offset + header.frame_len(), last + 1);
-                if matches!(header.kind, Kind::Events | Kind::Mark) {
-                    let events = header.first_version..last + 1;
-                    self.done.corrected.extend(events.map(Version));
-                    self.done.recovered += u64::from(header.event_count);
-                    let source = Source::Corrected(frame);
-                    pieces.push(Piece {
-                        header,
-                        next_version: last + 1,
-                        source,
-                    });
-                }
+            let range = region.offset..region.offset + region.length;
+            let bytes = window.get(range.start, region.length as usize);
+            let bytes = bytes.map_err(io)?;
+            let frames = corrected(bytes, range.start, region.missing_from, salt);
+            for (header, frame) in frames.into_iter().filter(|(h, _)| is_kept(h.kind)) {
+                let next_version = self.count_corrected(&header);
+                pieces.push(Piece {
+                    header,
+                    next_version,
+                    source: Source::Corrected(frame),
+                });
             }
         }
         // A frame without events has the version that comes next, so it sorts before that commit.
         pieces.sort_by_key(|p| (p.header.first_version, p.header.event_count > 0));
         Ok(pieces)
+    }
+
+    /// Counts the events of a frame that had a flipped bit; returns the version after them.
+    pub(super) fn count_corrected(&mut self, header: &FrameHeader) -> u64 {
+        let next = header.first_version + u64::from(header.event_count);
+        let events = header.first_version..next;
+        self.done.corrected.extend(events.map(Version));
+        self.done.recovered += u64::from(header.event_count);
+        next
     }
 
     /// Adds commits of the copy where versions are missing.
@@ -125,6 +115,40 @@ impl Job<'_> {
         }
         pieces.sort_by_key(|p| (p.header.first_version, p.header.event_count > 0));
     }
+}
+
+/// Whether a frame keeps its place in a repaired segment; GAP and SEAL are made anew.
+pub(super) fn is_kept(kind: Kind) -> bool {
+    matches!(kind, Kind::Events | Kind::Mark)
+}
+
+/// The frames at the beginning of a region, the bytes of the segment from `offset` on: a region may hold several with a
+/// flipped bit each.
+pub(super) fn corrected(
+    bytes: &[u8],
+    offset: u64,
+    version: u64,
+    salt: Option<u32>,
+) -> Vec<(FrameHeader, Vec<u8>)> {
+    let (mut at, mut version, mut frames) = (0, version, Vec::new());
+    while at + FRAME_HEADER_LEN < bytes.len() {
+        let expect = Expect {
+            salt,
+            version,
+            link: None,
+            epoch: 0,
+        };
+        let Some(frame) = correct_frame(&bytes[at..], offset + at as u64, expect) else {
+            break;
+        };
+        let Ok(header) = FrameHeader::decode(&frame) else {
+            break;
+        };
+        at += frame.len();
+        version = header.first_version + u64::from(header.event_count);
+        frames.push((header, frame));
+    }
+    frames
 }
 
 /// The header of a segment with a single flipped bit in it.

@@ -90,7 +90,7 @@ fn name_of(range: Range, attempt: u32) -> String {
 }
 
 /// The directory for what is set aside, with a durable name.
-fn quarantine(storage: &dyn Storage, dir: &Path) -> Result<PathBuf> {
+pub(super) fn quarantine(storage: &dyn Storage, dir: &Path) -> Result<PathBuf> {
     let quarantine = dir.join(QUARANTINE);
     match storage.create_dir(&quarantine) {
         Ok(()) => {}

@@ -11,6 +11,7 @@ use crate::storage::{OpenMode, Storage};
 use super::directory::Listing;
 use super::events::Replayed;
 use super::pass::{Pass, is_frameless};
+use super::salvage::Hole;
 use super::scan::Expect;
 use super::segment::SegmentFile;
 use super::stats::SegmentStats;
@@ -49,6 +50,10 @@ pub(crate) struct Scanned {
     pub(crate) segments: Vec<SegmentEnd>,
     /// Every damaged range but a torn tail.
     pub(crate) damage: Vec<Damage>,
+    /// The damaged ranges that a GAP can fill.
+    pub(crate) holes: Vec<Hole>,
+    /// Good frames at their places with bad padding or a bad trailer: base version of the segment, offset.
+    pub(crate) bad_ends: Vec<(u64, u64)>,
     /// The torn tail, as a [`Damage`] and as a place.
     pub(crate) torn: Option<(Damage, Torn)>,
     /// The first event that must be understood and is not.

@@ -76,17 +76,7 @@ impl Rebuild {
     pub(crate) fn frame(&mut self, mut header: FrameHeader, bytes: &[u8]) -> Result<()> {
         let offset = self.written + self.buf.len() as u64;
         header.offset = offset as u32;
-        let head = header.encode();
-        header = FrameHeader::decode(&head).unwrap_or(header);
-        let body = FRAME_HEADER_LEN + (header.meta_len + header.payload_len) as usize;
-        let end = header.frame_len() as usize - FRAME_TRAILER_LEN;
-        self.buf.extend_from_slice(&head);
-        self.buf.extend_from_slice(&bytes[FRAME_HEADER_LEN..body]);
-        self.buf.resize(self.buf.len() + end - body, 0);
-        self.buf
-            .extend_from_slice(&(header.frame_len() as u32).to_le_bytes());
-        self.buf
-            .extend_from_slice(&(!header.header_crc).to_le_bytes());
+        header = reframed(header, bytes, &mut self.buf);
         self.count(&header, bytes, offset);
         self.link = header.link();
         self.spill(CHUNK)
@@ -106,14 +96,7 @@ impl Rebuild {
             bytes.extend_from_slice(&last.to_le_bytes());
             crc(&bytes)
         });
-        let gap = Gap {
-            first,
-            last,
-            quarantine: kept.to_owned(),
-            link,
-        };
-        // A struct of numbers and a string always serializes.
-        let body = serde_json::to_vec(&gap).unwrap_or_default();
+        let body = gap_body(first, last, kept, link);
         self.marker(Kind::Gap, first, &body)?;
         self.link = link;
         Ok(())
@@ -130,7 +113,7 @@ impl Rebuild {
         self.link
     }
 
-    /// Makes the segment durable and puts it in the place of the old one: never a moment without a segment.
+    /// Makes the segment's bytes durable and puts it in the place of the old one: never a moment without a segment.
     pub(crate) fn replace(mut self, storage: &dyn Storage, path: &Path) -> Result<()> {
         self.spill(0)?;
         let Some(file) = &self.file else {
@@ -140,11 +123,7 @@ impl Rebuild {
             .map_err(Error::io("fdatasync", &self.path))?;
         storage
             .rename(&self.path, path)
-            .map_err(Error::io("rename", &self.path))?;
-        let dir = path.parent().unwrap_or(path);
-        storage
-            .sync_dir(dir)
-            .map_err(Error::io("sync directory", dir))
+            .map_err(Error::io("rename", &self.path))
     }
 
     fn marker(&mut self, kind: Kind, first_version: u64, body: &[u8]) -> Result<()> {
@@ -194,4 +173,30 @@ impl Rebuild {
         self.buf.clear();
         Ok(())
     }
+}
+
+/// Appends a frame with a fresh header checksum, padding and trailer; returns its header.
+pub(super) fn reframed(header: FrameHeader, bytes: &[u8], out: &mut Vec<u8>) -> FrameHeader {
+    let head = header.encode();
+    let header = FrameHeader::decode(&head).unwrap_or(header);
+    let body = FRAME_HEADER_LEN + (header.meta_len + header.payload_len) as usize;
+    let end = header.frame_len() as usize - FRAME_TRAILER_LEN;
+    out.extend_from_slice(&head);
+    out.extend_from_slice(&bytes[FRAME_HEADER_LEN..body]);
+    out.resize(out.len() + end - body, 0);
+    out.extend_from_slice(&(header.frame_len() as u32).to_le_bytes());
+    out.extend_from_slice(&(!header.header_crc).to_le_bytes());
+    header
+}
+
+/// The body of a GAP.
+pub(super) fn gap_body(first: u64, last: u64, kept: &str, link: u32) -> Vec<u8> {
+    let gap = Gap {
+        first,
+        last,
+        quarantine: kept.to_owned(),
+        link,
+    };
+    // A struct of numbers and a string always serializes.
+    serde_json::to_vec(&gap).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use crate::format::SEGMENT_HEADER_LEN;
 use crate::storage::{OpenMode, Storage, StorageFile, read_full_at, write_all_at};
 use crate::{Error, Result};
 
-use super::directory::Listing;
+use super::directory::{Listing, segment_path};
 use super::quarantine::{Range, set_aside};
 use super::reader::{Scanned, SegmentEnd};
 use super::writer::seal_segment;
@@ -49,8 +49,17 @@ pub(crate) fn recover(
             recovery.torn = Some((damage, kept));
         }
     }
-    remove_temporary(storage, dir)?;
-    finish_roll(storage, dir, scanned)?;
+    let listing = Listing::read(storage, dir)?.unwrap_or_default();
+    remove_temporary(storage, dir, &listing)?;
+    finish_roll(storage, scanned)?;
+    let last_is_new = scanned
+        .segments
+        .last()
+        .is_some_and(|last| last.end == SEGMENT_HEADER_LEN as u64);
+    // A roll or a repair that was killed may not have got to this, and a name that is lost takes its file along.
+    if last_is_new || listing.quarantine {
+        sync_dir(storage, dir)?;
+    }
     if let Some(last) = scanned.segments.last() {
         make_durable(storage, last)?;
     }
@@ -79,21 +88,23 @@ fn make_durable(storage: &dyn Storage, segment: &SegmentEnd) -> Result<()> {
         .map_err(Error::io("fdatasync", &segment.path))
 }
 
-/// A roll that a crash interrupted: the successor is there, the SEAL is not.
-fn finish_roll(storage: &dyn Storage, dir: &Path, scanned: &mut Scanned) -> Result<()> {
+/// A roll that was interrupted: the successor is there, the SEAL is not, or not known to be durable.
+fn finish_roll(storage: &dyn Storage, scanned: &mut Scanned) -> Result<()> {
     let Some(last) = scanned.segments.last() else {
         return Ok(());
     };
-    if last.end == SEGMENT_HEADER_LEN as u64 {
-        storage
-            .sync_dir(dir)
-            .map_err(Error::io("sync directory", dir))?;
-    }
-    let before = scanned.segments.len().checked_sub(2);
-    let Some(before) = before.filter(|i| !scanned.segments[*i].sealed) else {
+    let Some(before) = scanned.segments.len().checked_sub(2) else {
         return Ok(());
     };
     let segment = &scanned.segments[before];
+    if segment.sealed {
+        let is_synced = last.end > SEGMENT_HEADER_LEN as u64;
+        return if is_synced {
+            Ok(())
+        } else {
+            make_durable(storage, segment)
+        };
+    }
     let file = open(storage, &segment.path)?;
     cut(&*file, &segment.path, segment.end)?;
     seal_segment(&*file, &segment.path, scanned, before)?;
@@ -101,9 +112,24 @@ fn finish_roll(storage: &dyn Storage, dir: &Path, scanned: &mut Scanned) -> Resu
     Ok(())
 }
 
-fn remove_temporary(storage: &dyn Storage, dir: &Path) -> Result<()> {
+/// Makes everything durable that a repair left: this one, or an earlier one that was killed before it got to that.
+pub(crate) fn settle(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let listing = Listing::read(storage, dir)?.unwrap_or_default();
-    for name in listing.temporary {
+    for base in listing.segments {
+        let path = segment_path(dir, base);
+        let file = open(storage, &path)?;
+        file.sync_data().map_err(Error::io("fdatasync", &path))?;
+    }
+    sync_dir(storage, dir)
+}
+
+fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    let synced = storage.sync_dir(dir);
+    synced.map_err(Error::io("sync directory", dir))
+}
+
+fn remove_temporary(storage: &dyn Storage, dir: &Path, listing: &Listing) -> Result<()> {
+    for name in &listing.temporary {
         let path = dir.join(name);
         storage
             .remove_file(&path)

@@ -1,23 +1,22 @@
-//! Repair: every damaged segment is set aside and written anew from what is good.
+//! Repair: every damaged segment is mended in place, or set aside and written anew from what is good.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::damage::{Damage, Verdict};
-use crate::format::{Frame, FrameHeader, GIVEN_UP, SegmentHeader, first_link};
+use crate::format::{SegmentHeader, first_link};
 use crate::storage::{OpenMode, read_full_at};
 use crate::{Error, Result, Version};
 
 use super::copy::Copy;
-use super::correct::correct_payload;
 use super::directory::segment_path;
-use super::events::Replayed;
+use super::found::Found;
 use super::identity::Identity;
 use super::pieces::{Piece, Source, corrected_header};
-use super::quarantine::set_aside_whole;
+use super::quarantine::{quarantine, set_aside_whole};
 use super::reader::{LogReader, Scanned};
 use super::rebuild::{Rebuild, Stamp};
-use super::recover::recover;
+use super::recover::{recover, settle};
 use super::segment::SegmentFile;
 use super::strangers::strangers;
 
@@ -25,9 +24,6 @@ use super::strangers::strangers;
 const MIN_EVENT: u64 = 16;
 /// How many versions a lost last segment may have held.
 const LOST_SEGMENT: u64 = 1 << 20;
-
-/// First and last of ranges of versions.
-type Versions = Vec<(u64, u64)>;
 
 /// What a repair did, or with `dry_run` would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +38,7 @@ pub(crate) struct Repaired {
     pub(crate) lost: Vec<(Version, Version)>,
     /// The files that hold what left the log.
     pub(crate) quarantine: Vec<PathBuf>,
-    /// The segments that were written anew.
+    /// The segments that were written anew, or mended in place.
     pub(crate) rewritten: Vec<PathBuf>,
     /// The segments that are no part of this log.
     pub(crate) strangers: Vec<PathBuf>,
@@ -80,118 +76,104 @@ impl Repaired {
 /// `copy` is another copy of it, to take lost commits from.
 pub(crate) fn repair(
     log: &LogReader,
-    copy: Option<LogReader>,
+    copy: Option<&LogReader>,
     tail_lost: &dyn Fn(&Scanned) -> Option<Damage>,
     dry_run: bool,
 ) -> Result<Option<Repaired>> {
     let mut done = Repaired::default();
-    let mut found = scan(log)?;
-    if let Some((scanned, _)) = &found {
-        let (strangers, quarantine) = strangers(log, scanned, dry_run)?;
-        (done.strangers, done.quarantine) = (strangers, quarantine);
+    let mut found = Found::of(log)?;
+    if let Some(Found { scanned, .. }) = &found {
+        (done.strangers, done.quarantine) = strangers(log, scanned, dry_run)?;
         if !done.strangers.is_empty() && !dry_run {
-            found = scan(log)?;
+            found = Found::of(log)?;
         }
     }
-    let Some((mut scanned, lost)) = found else {
+    let Some(mut found) = found else {
         return Ok(None);
     };
-    let kept = scanned.events;
-    scanned.damage.extend(tail_lost(&scanned));
-    let copy = match copy {
-        Some(copy) => Some(Copy::find(copy, scanned.log_id, &lost)?),
-        None => None,
+    done.kept = found.scanned.events;
+    let tail = tail_lost(&found.scanned);
+    found.scanned.damage.extend(tail);
+    let copied = |found: &Found| match copy {
+        Some(copy) => Copy::find(copy.clone(), found.scanned.log_id, &found.lost).map(Some),
+        None => Ok(None),
     };
-    let fills: &[(u64, u64)] = if copy.is_some() { &lost } else { &[] };
-    let bases = damaged_bases(&scanned, fills);
-    let mut job = Job {
-        log,
-        scanned: &scanned,
-        copy,
-        dry_run,
-        identity: Identity::of(log, &scanned)?,
-        done: Repaired { kept, ..done },
-        after: None,
-    };
-    for base in &bases {
-        job.segment(*base)?;
+    let mut done = mend(log, &found, copied(&found)?, (dry_run, true), done)?;
+    if dry_run {
+        return Ok(Some(done));
     }
-    let mut done = job.done;
-    if bases.is_empty() {
-        done.lost = lost
-            .iter()
-            .map(|(a, b)| (Version(*a), Version(*b)))
-            .collect();
-    }
-    if !dry_run {
-        let fresh = if bases.is_empty() {
-            Some(scanned)
-        } else {
-            log.scan(&mut |_| Ok(()))?
+    settle(&*log.storage, &log.dir)?;
+    if !done.rewritten.is_empty() {
+        let Some(again) = Found::of(log)? else {
+            return Ok(Some(done));
         };
-        scanned = match fresh {
-            Some(scanned) => scanned,
-            None => return Ok(Some(done)),
-        };
-        done.is_left = !scanned.damage.is_empty();
-        if !done.is_left {
-            let recovery = recover(&*log.storage, &log.dir, &mut scanned)?;
-            done.quarantine.extend(recovery.torn.map(|(_, kept)| kept));
+        found = again;
+        if !found.scanned.damage.is_empty() {
+            // Behind what is good now there may be what nobody could judge before.
+            done = mend(log, &found, copied(&found)?, (false, false), done)?;
+            match Found::of(log)? {
+                Some(again) => found = again,
+                None => return Ok(Some(done)),
+            }
         }
+    }
+    done.is_left = !found.scanned.damage.is_empty();
+    if !done.is_left {
+        let recovery = recover(&*log.storage, &log.dir, &mut found.scanned)?;
+        done.quarantine.extend(recovery.torn.map(|(_, kept)| kept));
     }
     Ok(Some(done))
 }
 
-/// Reads everything, and the versions that are lost.
-fn scan(log: &LogReader) -> Result<Option<(Scanned, Versions)>> {
-    let mut lost = Vec::new();
-    let scanned = log.scan(&mut |item| {
-        match item {
-            Replayed::Lost { first, last } => lost.push((first.0, last.0)),
-            Replayed::PayloadLost(event) => lost.push((event.version.0, event.version.0)),
-            Replayed::Event(_) => {}
-        }
-        Ok(())
-    })?;
-    Ok(scanned.map(|scanned| (scanned, lost)))
-}
-
-/// The bases of the segments to write anew: existing ones and missing ones.
-fn damaged_bases(scanned: &Scanned, fills: &[(u64, u64)]) -> BTreeSet<u64> {
-    let mut bases = BTreeSet::new();
-    for damage in &scanned.damage {
-        let here = scanned.segments.iter().find(|s| s.path == damage.segment);
-        match (here, damage.verdict, damage.first_version) {
-            (Some(segment), ..) => {
-                bases.insert(segment.base);
+/// Repairs every damaged segment: `in_place` where nothing has to move, else by writing it anew.
+fn mend(
+    log: &LogReader,
+    found: &Found,
+    copy: Option<Copy>,
+    (dry_run, in_place): (bool, bool),
+    done: Repaired,
+) -> Result<Repaired> {
+    let mut job = Job {
+        log,
+        found,
+        scanned: &found.scanned,
+        copy,
+        dry_run,
+        identity: Identity::of(log, &found.scanned)?,
+        done,
+        after: None,
+    };
+    let mut stay = BTreeSet::new();
+    if in_place {
+        for base in found.in_place(job.copy.as_ref()) {
+            if job.fits(base)? {
+                stay.insert(base);
             }
-            (None, Verdict::SegmentLost, Some(first)) => {
-                bases.insert(first.0);
-            }
-            _ => {}
         }
     }
-    // A segment that is written anew reaches to the next that exists: it replaces missing ones, too.
-    let existing: Vec<u64> = scanned.segments.iter().map(|s| s.base).collect();
-    let rewritten = bases.clone();
-    bases.retain(|base| {
-        let before = existing.partition_point(|existing| existing <= base);
-        let holder = before.checked_sub(1).map(|at| existing[at]);
-        holder.is_none_or(|holder| holder == *base || !rewritten.contains(&holder))
-    });
-    for (first, _) in fills {
-        let holder = scanned.segments.iter().rev().find(|s| s.base <= *first);
-        bases.extend(holder.map(|s| s.base));
+    let bases = found.damaged_bases(job.copy.is_some(), &stay);
+    for base in &bases {
+        if stay.contains(base) {
+            job.in_place(*base)?;
+        } else {
+            job.segment(*base)?;
+        }
     }
-    bases
+    let mut done = job.done;
+    if bases.is_empty() {
+        let lost = found.lost.iter();
+        done.lost = lost.map(|(a, b)| (Version(*a), Version(*b))).collect();
+    }
+    Ok(done)
 }
 
 pub(super) struct Job<'a> {
-    log: &'a LogReader,
+    pub(super) log: &'a LogReader,
+    pub(super) found: &'a Found,
     pub(super) scanned: &'a Scanned,
     pub(super) copy: Option<Copy>,
-    dry_run: bool,
-    identity: Identity,
+    pub(super) dry_run: bool,
+    pub(super) identity: Identity,
     pub(super) done: Repaired,
     /// The last segment written anew: the version and the link after it.
     after: Option<(u64, u32)>,
@@ -217,6 +199,11 @@ impl Job<'_> {
                 self.done.quarantine.push(path);
                 name.unwrap_or_default()
             }
+            None if !self.dry_run => {
+                // It tells the next writer that names in this directory may not be durable.
+                quarantine(&*self.log.storage, &self.log.dir)?;
+                String::new()
+            }
             _ => String::new(),
         };
         self.write(
@@ -230,7 +217,7 @@ impl Job<'_> {
         )
     }
 
-    fn open(&self, base: u64) -> Result<SegmentFile> {
+    pub(super) fn open(&self, base: u64) -> Result<SegmentFile> {
         SegmentFile::open(&*self.log.storage, &self.log.dir, base, OpenMode::Read)
     }
 
@@ -398,34 +385,6 @@ impl Job<'_> {
         };
         self.mend_payloads(&piece.header, &mut bytes);
         new.frame(piece.header, &bytes)
-    }
-
-    /// Brings damaged payloads back, or overwrites them so that a reader knows that they are lost.
-    fn mend_payloads(&mut self, header: &FrameHeader, bytes: &mut [u8]) {
-        let mut mended = Vec::new();
-        if let Ok(frame) = Frame::decode(*header, bytes) {
-            for (version, entry) in (header.first_version..).zip(frame.entries()) {
-                if entry.is_whole() || (entry.is_given_up() && self.copy.is_none()) {
-                    continue;
-                }
-                let (payload, crc) = (entry.payload, entry.payload_crc);
-                let corrected = correct_payload(payload, crc);
-                if corrected.is_some() {
-                    self.done.corrected.push(Version(version));
-                }
-                let copy = self.copy.as_ref();
-                let back = corrected.or_else(|| copy?.payload(version, payload.len(), crc));
-                match &back {
-                    Some(_) => self.done.recovered += 1,
-                    None => self.done.lost.push((Version(version), Version(version))),
-                }
-                let text = back.unwrap_or_else(|| vec![GIVEN_UP; payload.len()]);
-                mended.push((entry.payload_at, text));
-            }
-        }
-        for (at, text) in mended {
-            bytes[at..at + text.len()].copy_from_slice(&text);
-        }
     }
 }
 

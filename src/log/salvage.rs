@@ -51,6 +51,44 @@ pub(crate) struct Region {
     /// It has a hole (see [`has_hole`]), a frame in it runs past the end of the file, or it is shorter than a
     /// frame header.
     pub(crate) looks_torn: bool,
+    /// The link after the good frame before it, where it is known.
+    link: Option<u32>,
+    /// What the good frame after it, if there is one, names as its predecessor's: version and link.
+    next: Option<(u64, u32)>,
+}
+
+impl Region {
+    /// The region as a hole that a GAP can fill, if all that it missed is one range between good frames.
+    pub(crate) fn hole(&self, segment: u64) -> Option<Hole> {
+        let ((next, next_link), link) = (self.next?, self.link?);
+        let [(first, last)] = self.lost[..] else {
+            return None;
+        };
+        (first == self.missing_from && last + 1 == next).then_some(Hole {
+            segment,
+            offset: self.offset,
+            length: self.length,
+            first,
+            last,
+            link,
+            next_link,
+        })
+    }
+}
+
+/// A damaged region between two good frames of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hole {
+    /// The base version of the segment.
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    /// The versions that were in it.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The link before it, and the link that the frame behind it names.
+    pub(crate) link: u32,
+    pub(crate) next_link: u32,
 }
 
 /// What was found.
@@ -220,6 +258,7 @@ fn regions(
 ) -> io::Result<Vec<Region>> {
     let end = window.len();
     let (mut at, mut version, mut regions) = (from, expect.version, Vec::new());
+    let mut link = expect.link;
     for spot in lines {
         let first = spot.header.first_version;
         if spot.offset > at || first > version {
@@ -229,9 +268,12 @@ fn regions(
                 lost,
                 at_end: false,
             };
-            regions.push(region(window, at..spot.offset, hole, expect)?);
+            let mut region = region(window, at..spot.offset, hole, expect)?;
+            (region.link, region.next) = (link, Some((first, spot.header.prev_link)));
+            regions.push(region);
         }
         (at, version) = (spot.end(), spot.after.version);
+        link = Some(spot.after.link);
     }
     // What comes after a SEAL is not lost here, but with the segment that should come next.
     let sealed = lines
@@ -320,6 +362,8 @@ fn region(
         at_end,
         fault,
         looks_torn,
+        link: None,
+        next: None,
     })
 }
 

@@ -30,8 +30,6 @@ pub(super) fn strangers(
             quarantine.push(set_aside_whole(storage, &log.dir, &segment)?);
             let removed = storage.remove_file(&path);
             removed.map_err(Error::io("remove", &path))?;
-            let synced = storage.sync_dir(&log.dir);
-            synced.map_err(Error::io("sync directory", &log.dir))?;
             tracing::info!(segment = %path.display(), "segment of another log set aside");
         }
         strangers.push(path);

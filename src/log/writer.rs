@@ -407,25 +407,20 @@ pub(super) fn seal_segment(
     index: usize,
 ) -> Result<()> {
     let segment = &scanned.segments[index];
+    let next = scanned.segments.get(index + 1);
+    let next_base = next.map_or(scanned.expect.version, |next| next.base);
     let spec = FrameSpec {
         kind: Kind::Seal,
-        first_version: scanned.expect.version,
-        durable_version: scanned.expect.version - 1,
+        first_version: next_base,
+        durable_version: next_base - 1,
         salt: scanned.salt,
         epoch: scanned.epoch,
         offset: segment.end as u32,
-        prev_link: scanned
-            .expect
-            .link
-            .unwrap_or_else(|| first_link(&scanned.log_id)),
+        prev_link: segment.link.unwrap_or_else(|| first_link(&scanned.log_id)),
         time_us: scanned.time_us,
     };
     let mut bytes = Vec::new();
-    encode_seal(
-        spec,
-        &segment.stats.seal(scanned.expect.version),
-        &mut bytes,
-    );
+    encode_seal(spec, &segment.stats.seal(next_base), &mut bytes);
     write_all_at(file, &bytes, segment.end).map_err(Error::io("write", path))?;
     file.sync_data().map_err(Error::io("fdatasync", path))
 }

@@ -73,6 +73,10 @@ impl Crash {
         Self { lengths, ..self }
     }
 
+    pub(super) fn policy(self) -> Policy {
+        self.policy
+    }
+
     pub(super) fn name_loss(self) -> NameLoss {
         self.names
     }

@@ -104,6 +104,18 @@ impl Disk {
         Ok(())
     }
 
+    fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let (place, node) = self.tree.link(from, to)?;
+        self.names.push(Change {
+            node,
+            is_directory: false,
+            from: None,
+            to: Some(place),
+            above: Vec::new(),
+        });
+        Ok(())
+    }
+
     pub(super) fn remove(&mut self, path: &Path, is_directory: bool) -> io::Result<()> {
         let (place, node) = if is_directory {
             self.tree.remove_dir(path)?
@@ -244,6 +256,8 @@ impl SimDisk {
             let here = durable.get(&directory).cloned().unwrap_or_default();
             for node in here.values() {
                 match disk.tree.file(*node) {
+                    // A file with two names is one file.
+                    Some(_) if nodes.contains_key(node) => {}
                     Some(inode) => {
                         let settled = Inode::settled(survivor(inode, crash, choice));
                         nodes.insert(*node, Node::File(settled));
@@ -322,6 +336,14 @@ impl Storage for SimDisk {
             }
             disk.rename(from, to)
         })
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let op = Op {
+            to: Some(to.to_owned()),
+            ..Op::new(OpKind::Link, from)
+        };
+        self.operate(op, |disk, _| disk.link(from, to))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {

@@ -13,6 +13,8 @@ pub enum OpKind {
     Create,
     /// `rename` or `rename_new`; [`Op::to`] is the new name.
     Rename,
+    /// `link`; [`Op::to`] is the second name.
+    Link,
     /// `remove_file`.
     RemoveFile,
     /// `remove_dir`.
@@ -54,6 +56,7 @@ impl OpKind {
             | Self::Note(_) => false,
             Self::Create
             | Self::Rename
+            | Self::Link
             | Self::RemoveFile
             | Self::RemoveDir
             | Self::CreateDir
@@ -79,7 +82,7 @@ pub struct Op {
     pub kind: OpKind,
     /// Its path; empty for a note.
     pub path: PathBuf,
-    /// The new name, for a rename.
+    /// The new name, for a rename or a link.
     pub to: Option<PathBuf>,
     /// The offset of a read or a write, in bytes.
     pub offset: u64,

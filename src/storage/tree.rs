@@ -143,6 +143,19 @@ impl<F> Tree<F> {
         Ok((place, id))
     }
 
+    /// Gives a file a second name.
+    #[cfg(feature = "sim")]
+    pub(crate) fn link(&mut self, from: &Path, to: &Path) -> io::Result<(Place, u64)> {
+        let node = self.find_file(from)?;
+        if self.find(to).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let place = self.place(to)?;
+        self.names_mut(place.directory)?
+            .insert(place.name.clone(), node);
+        Ok((place, node))
+    }
+
     pub(crate) fn remove_file(&mut self, path: &Path) -> io::Result<(Place, u64)> {
         let node = self.find_file(path)?;
         let place = self.place(path)?;

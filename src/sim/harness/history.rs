@@ -36,7 +36,7 @@ impl Journal {
             .map_or(0, |commit| commit.last)
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.durable.append(&mut self.open);
     }
 }
@@ -100,7 +100,7 @@ fn before(session: &Session) -> u64 {
     u64::from(creates_session) + u64::from(creates_agent)
 }
 
-fn append(
+pub(super) fn append(
     session: &Session,
     journal: &mut Journal,
     choice: &mut dyn Choice,
@@ -111,7 +111,7 @@ fn append(
     Ok(())
 }
 
-fn buffered(
+pub(super) fn buffered(
     session: &Session,
     journal: &mut Journal,
     choice: &mut dyn Choice,
@@ -147,7 +147,11 @@ fn commit_messages(
     Ok(())
 }
 
-fn redact(session: &Session, journal: &mut Journal, choice: &mut dyn Choice) -> Result<(), Error> {
+pub(super) fn redact(
+    session: &Session,
+    journal: &mut Journal,
+    choice: &mut dyn Choice,
+) -> Result<(), Error> {
     if journal.messages == 0 {
         return Ok(());
     }
@@ -172,7 +176,7 @@ fn redact(session: &Session, journal: &mut Journal, choice: &mut dyn Choice) -> 
     Ok(())
 }
 
-fn sync(session: &Session, journal: &mut Journal) -> Result<(), Error> {
+pub(super) fn sync(session: &Session, journal: &mut Journal) -> Result<(), Error> {
     journal.texts += 1;
     let (first, extra) = (journal.version() + 1, before(session));
     let state = format!("{{\"n\":{}}}", journal.texts);

@@ -11,6 +11,7 @@
 //! 5. The session goes on: the next generation appends, crashes and is checked in the same way.
 
 mod check;
+mod every;
 mod history;
 
 use std::collections::HashSet;
@@ -18,8 +19,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::{Error, RepairOptions};
 
-use super::{Choice, FaultPlan, Policy, Seeded, SimDisk};
+use super::{Choice, Crash, FaultPlan, Policy, Seeded, SimDisk};
 use check::check;
+pub use every::{Step, every_crash};
 use history::{ID, Journal, store, work};
 
 /// The policies that a power cut is drawn from.
@@ -59,8 +61,13 @@ impl Summary {
     }
 
     /// Takes the power away and counts it.
-    fn crash(&mut self, disk: &SimDisk, policy: Policy, choice: &mut dyn Choice) -> SimDisk {
-        let image = disk.crash(policy, choice);
+    fn crash(
+        &mut self,
+        disk: &SimDisk,
+        crash: impl Into<Crash>,
+        choice: &mut dyn Choice,
+    ) -> SimDisk {
+        let image = disk.crash(crash, choice);
         self.power_cuts += 1;
         let mut hasher = DefaultHasher::new();
         for path in image.files() {

@@ -12,8 +12,6 @@ mod bucket;
 mod device;
 mod divergence;
 mod error;
-#[cfg(feature = "s3")]
-mod failure;
 mod fetch;
 mod head;
 mod local;
@@ -30,6 +28,8 @@ mod s3;
 #[cfg(feature = "sim")]
 pub mod sim;
 
+#[cfg(feature = "s3")]
+pub use crate::bucket::S3Options;
 pub use auto::{AutoStatus, AutoSync};
 pub use bucket::MemoryRemote;
 pub use error::SyncError;
@@ -38,7 +38,7 @@ pub use rebase::{Moved, RebaseReport};
 pub use remote::{Condition, Listed, Remote, RemoteError, Tag};
 pub use resolve::Resolution;
 #[cfg(feature = "s3")]
-pub use s3::{S3Options, S3Remote};
+pub use s3::S3Remote;
 
 use std::path::PathBuf;
 use std::sync::Arc;

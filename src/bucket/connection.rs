@@ -123,7 +123,9 @@ impl Connection {
         let at = endpoint.map_or(String::new(), |endpoint| format!(" at {endpoint}"));
         Ok(Self {
             name: format!("s3://{bucket}/{prefix}{at}"),
-            url: format!("s3://{bucket}/{prefix}").trim_end_matches('/').to_owned(),
+            url: format!("s3://{bucket}/{prefix}")
+                .trim_end_matches('/')
+                .to_owned(),
             prefix: if prefix.is_empty() {
                 String::new()
             } else {

@@ -154,7 +154,12 @@ impl Bucket {
     /// Writes an object, whatever is there.
     pub fn put(&self, key: &str, bytes: &[u8]) -> Result<()> {
         let connection = &self.connection;
-        let written = self.write(key, bytes, PutMode::Overwrite, Arc::clone(&connection.reads));
+        let written = self.write(
+            key,
+            bytes,
+            PutMode::Overwrite,
+            Arc::clone(&connection.reads),
+        );
         written.map_err(|e| self.error(key, e))
     }
 

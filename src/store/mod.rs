@@ -3,6 +3,8 @@
 mod inner;
 mod options;
 mod replace;
+#[cfg(feature = "s3")]
+mod scratch;
 
 use std::path::Path;
 use std::sync::Arc;

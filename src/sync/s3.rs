@@ -37,7 +37,10 @@ impl Remote for S3Remote {
     }
 
     fn get(&self, key: &str, limit: u64) -> Result<Option<(Vec<u8>, Tag)>, RemoteError> {
-        let (store, path) = (Arc::clone(&self.connection.reads), self.connection.path(key)?);
+        let (store, path) = (
+            Arc::clone(&self.connection.reads),
+            self.connection.path(key)?,
+        );
         let got = self.connection.run(async move {
             let found = store.get(&path).await?;
             let tag = tag(found.meta.e_tag.as_deref());
@@ -55,7 +58,11 @@ impl Remote for S3Remote {
     }
 
     fn put(&self, key: &str, bytes: &[u8], condition: &Condition) -> Result<Tag, RemoteError> {
-        let (store, path, bytes) = (Arc::clone(&self.connection.writes), self.connection.path(key)?, bytes.to_vec());
+        let (store, path, bytes) = (
+            Arc::clone(&self.connection.writes),
+            self.connection.path(key)?,
+            bytes.to_vec(),
+        );
         let mode = match condition {
             Condition::Absent => PutMode::Create,
             Condition::Unchanged(Tag(tag)) => PutMode::Update(UpdateVersion {
@@ -64,7 +71,9 @@ impl Remote for S3Remote {
             }),
         };
         let options = PutOptions::from(mode);
-        let put = self.connection.run(async move { store.put_opts(&path, bytes.into(), options).await });
+        let put = self
+            .connection
+            .run(async move { store.put_opts(&path, bytes.into(), options).await });
         match put {
             Ok(done) => Ok(tag(done.e_tag.as_deref())),
             // Servers differ in what they say where there is no object to be unchanged.
@@ -74,7 +83,10 @@ impl Remote for S3Remote {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, RemoteError> {
-        let (store, path) = (Arc::clone(&self.connection.reads), self.connection.path(prefix)?);
+        let (store, path) = (
+            Arc::clone(&self.connection.reads),
+            self.connection.path(prefix)?,
+        );
         let listed = self.connection.run(async move {
             let found: Vec<_> = store.list(Some(&path)).try_collect().await?;
             Ok(found)
@@ -83,7 +95,10 @@ impl Remote for S3Remote {
         let mut listed: Vec<Listed> = listed
             .into_iter()
             .filter_map(|meta| {
-                let key = meta.location.as_ref().strip_prefix(&self.connection.prefix)?;
+                let key = meta
+                    .location
+                    .as_ref()
+                    .strip_prefix(&self.connection.prefix)?;
                 Some(Listed {
                     key: key.to_owned(),
                     len: meta.size,
@@ -96,8 +111,14 @@ impl Remote for S3Remote {
     }
 
     fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        let (store, path) = (Arc::clone(&self.connection.reads), self.connection.path(key)?);
-        match self.connection.run(async move { store.delete(&path).await }) {
+        let (store, path) = (
+            Arc::clone(&self.connection.reads),
+            self.connection.path(key)?,
+        );
+        match self
+            .connection
+            .run(async move { store.delete(&path).await })
+        {
             Err(failed) if !failed.is_missing_key() => Err(self.connection.failed(&failed)),
             _ => Ok(()),
         }
@@ -128,7 +149,9 @@ impl Remote for S3Remote {
 
 impl fmt::Debug for S3Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("S3Remote").field(&self.connection.name).finish()
+        f.debug_tuple("S3Remote")
+            .field(&self.connection.name)
+            .finish()
     }
 }
 

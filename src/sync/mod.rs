@@ -27,6 +27,7 @@ mod resolve;
 mod s3;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod unpushed;
 
 #[cfg(feature = "s3")]
 pub use crate::bucket::S3Options;
@@ -39,6 +40,7 @@ pub use remote::{Condition, Listed, Remote, RemoteError, Tag};
 pub use resolve::Resolution;
 #[cfg(feature = "s3")]
 pub use s3::S3Remote;
+pub use unpushed::{Unpushed, unpushed};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -129,10 +131,12 @@ impl Syncer {
     pub fn new(store: &Store, remote: Arc<dyn Remote>) -> Result<Self, SyncError> {
         let inner = &store.inner;
         inner.create_session_dir(&inner.root.join("sessions"))?;
+        let memory = Memory::of(inner, &remote.name());
+        memory.begin(inner)?;
         Ok(Self {
             store: store.clone(),
             device: device::device(inner)?,
-            memory: Memory::of(inner, &remote.name()),
+            memory,
             remote,
         })
     }

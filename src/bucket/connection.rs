@@ -55,6 +55,8 @@ pub(crate) struct Connection {
     pub(crate) reads: Arc<dyn ObjectStore>,
     /// Never repeats a request by itself: its repetition could not be told from another device's.
     pub(crate) writes: Arc<dyn ObjectStore>,
+    /// Whether conditions take tags with their quotes. Some S3 servers refuse them, and none needs them.
+    pub(crate) quoted_tags: bool,
     has_keys: bool,
     runtime: Option<Runtime>,
 }
@@ -133,6 +135,7 @@ impl Connection {
             },
             reads,
             writes,
+            quoted_tags: false,
             has_keys,
             runtime: Some(runtime()?),
         })
@@ -147,6 +150,7 @@ impl Connection {
             prefix: String::new(),
             reads: Arc::clone(&store),
             writes: store,
+            quoted_tags: true,
             has_keys: true,
             runtime: Some(runtime()?),
         })

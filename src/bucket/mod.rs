@@ -118,9 +118,10 @@ impl Bucket {
         let connection = &self.connection;
         let path = connection.path(key).map_err(|e| self.error(key, e))?;
         let store = Arc::clone(&connection.reads);
+        let quoted = connection.quoted_tags;
         let got = connection.run(async move {
             let found = store.get(&path).await?;
-            let (len, state) = (found.meta.size, state(found.meta.e_tag.clone()));
+            let (len, state) = (found.meta.size, state(found.meta.e_tag.clone(), quoted));
             if len > limit {
                 return Ok(Err(len));
             }
@@ -247,10 +248,11 @@ impl Bucket {
     }
 }
 
-/// A state by its tag without quotes: some servers refuse them in `If-Match`, and none needs them.
-fn state(e_tag: Option<String>) -> UpdateVersion {
+/// A state by its tag.
+fn state(e_tag: Option<String>, quoted: bool) -> UpdateVersion {
+    let bare = |tag: String| tag.trim_matches('"').to_owned();
     UpdateVersion {
-        e_tag: e_tag.map(|tag| tag.trim_matches('"').to_owned()),
+        e_tag: if quoted { e_tag } else { e_tag.map(bare) },
         version: None,
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::Version;
 use crate::damage::Damage;
 use crate::json::JsonError;
+use crate::sync::RemoteError;
 
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -109,6 +110,14 @@ pub enum Error {
         size: u64,
         /// The limit in bytes.
         limit: u64,
+    },
+    /// A bucket did not do it. After [`RemoteError::Ambiguous`] it may have: read it to know.
+    #[error("{place}: {source}")]
+    Remote {
+        /// The bucket and the key.
+        place: String,
+        /// What the bucket said.
+        source: RemoteError,
     },
     /// The system refused an operation; nothing is in doubt.
     #[error("{}: {operation} failed: {source}", path.display())]

@@ -61,10 +61,13 @@
 //!
 //! # Features
 //!
-//! None is on by default. `s3` has remotes in S3-compatible buckets for [`sync`]. `conformance` has the test suites
+//! None is on by default. `s3` has remotes in S3-compatible buckets for [`sync`], and the standard layout in
+//! a bucket. `conformance` has the test suites
 //! for a [`storage::Storage`] of your own; `sim` has a simulated disk that takes the power away between any two
 //! operations, and a network that fails in every way.
 
+#[cfg(feature = "s3")]
+pub mod bucket;
 pub mod damage;
 mod effective;
 mod environment;

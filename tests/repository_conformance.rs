@@ -42,3 +42,10 @@ fn the_standard_layout_conforms_on_the_simulated_disk() {
         Arc::new(DirectoryRepository::on(disk, environment, "/sessions"))
     });
 }
+
+#[cfg(feature = "s3")]
+#[test]
+fn the_standard_layout_conforms_in_a_bucket_in_memory() {
+    use sessionlog::{bucket::Bucket, repository::BucketRepository};
+    conformance::run(&mut || Arc::new(BucketRepository::new(Bucket::in_memory().unwrap())));
+}

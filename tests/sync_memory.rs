@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sessionlog::sync::{MemoryRemote, Outcome, Resolution, SyncError, Syncer};
+use sessionlog::sync::{MemoryRemote, Outcome, Resolution, SyncError, Syncer, unpushed};
 use sessionlog::{Error, RepairOptions, Store, Version};
 
 struct Device {
@@ -64,6 +64,29 @@ fn a_push_of_one_message_is_one_request_and_a_restore_is_one_and_the_objects() {
     let objects = two.syncer.inspect("s", true).unwrap().objects as u64;
     assert_eq!(cost, 1 + objects);
     assert_eq!(two.count(), 52);
+}
+
+#[test]
+fn what_is_not_pushed_is_known_without_asking_the_remote() {
+    let bucket = MemoryRemote::new();
+    let one = device(&bucket);
+    one.append("first");
+    let unpushed = || {
+        let view = one.store.read("s").unwrap();
+        unpushed(&one.store, &view).unwrap().remove(0)
+    };
+    assert_eq!(unpushed().versions, Some((Version(1), Version(3))));
+    one.syncer.push("s").unwrap();
+    assert_eq!((unpushed().versions, unpushed().since_us), (None, None));
+    one.append("second");
+    one.append("third");
+    let requests = bucket.requests();
+    let known = unpushed();
+    assert_eq!(known.remote_version, Version(3));
+    assert_eq!(known.versions, Some((Version(4), Version(5))));
+    let log = one.store.read("s").unwrap().at(Version(4)).unwrap();
+    assert_eq!(known.since_us, Some(log.updated_us()));
+    assert_eq!(bucket.requests(), requests);
 }
 
 #[test]

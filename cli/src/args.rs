@@ -181,24 +181,20 @@ The object has any of: state, conversation_manager_state, _internal_state.")]
     Ls,
     /// Import the standard layout of Strands Agents.
     ///
-    /// DIR is a storage directory with session_* inside, or one session_* directory. Damaged files are reported and
-    /// skipped; the exit status is 1 then.
+    /// FROM is a storage directory with session_* inside, one session_* directory, or either in a bucket, as
+    /// s3://BUCKET/PREFIX. Damaged files are reported and skipped; the exit status is 1 then.
     #[command(after_help = "Examples:
   sessionlog import ./sessions
-  sessionlog import ./sessions/session_user-123 --update")]
-    Import {
-        #[arg(required = true, value_name = "DIR")]
-        dirs: Vec<PathBuf>,
-        /// Bring existing sessions up to date instead of refusing them.
-        #[arg(long)]
-        update: bool,
-    },
+  sessionlog import ./sessions/session_user-123 --update
+  sessionlog import s3://bucket/agents --endpoint https://s3.example.org")]
+    Import(Import),
     /// Export sessions to the standard layout, byte for byte as they were imported.
     ///
     /// The layout keeps the originals of redacted messages, so they are exported too, unless --redacted.
     #[command(after_help = "Examples:
   sessionlog export user-123 --to ./out
-  sessionlog export --all --to ./out --force --redacted")]
+  sessionlog export --all --to ./out --force --redacted
+  sessionlog export user-123 --to s3://bucket/agents")]
     Export(Export),
     /// Delete a session.
     #[command(after_help = "Example:
@@ -306,15 +302,31 @@ pub(crate) struct Show {
     pub(crate) effective: bool,
 }
 
+/// What to import.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    #[arg(required = true, value_name = "FROM")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Bring existing sessions up to date instead of refusing them.
+    #[arg(long)]
+    pub(crate) update: bool,
+    #[cfg(feature = "s3")]
+    #[command(flatten)]
+    pub(crate) server: crate::commands::bucket::ServerArgs,
+}
+
 /// What to export.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one per flag")]
 pub(crate) struct Export {
     #[arg(value_name = "SESSION", required_unless_present = "all")]
     pub(crate) sessions: Vec<String>,
-    /// The directory that gets the session_* directories.
-    #[arg(long, value_name = "DIR")]
+    /// The directory that gets the `session_*` directories, or a bucket, as `s3://BUCKET/PREFIX`.
+    #[arg(long, value_name = "TO")]
     pub(crate) to: PathBuf,
+    #[cfg(feature = "s3")]
+    #[command(flatten)]
+    pub(crate) server: crate::commands::bucket::ServerArgs,
     /// As it was at this version.
     #[arg(long, value_name = "V")]
     pub(crate) at: Option<u64>,

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use sessionlog::Error;
+use sessionlog::sync::RemoteError;
 
 /// The answer is "damaged" or "differs".
 pub(crate) const DIFFERS: u8 = 1;
@@ -44,17 +45,14 @@ impl From<sessionlog::sync::SyncError> for Failure {
 /// The exit status of a sync's error.
 #[cfg(feature = "s3")]
 pub(crate) fn sync_status(error: &sessionlog::sync::SyncError) -> u8 {
-    use sessionlog::sync::{RemoteError, SyncError};
+    use sessionlog::sync::SyncError;
     match error {
         SyncError::Local(error) => status(error),
         SyncError::NotFound(_) | SyncError::Deleted(_) => 3,
         SyncError::Busy(_) => 5,
         SyncError::Damaged { .. } | SyncError::RemoteLost { .. } | SyncError::GivenUp { .. } => 6,
         SyncError::Claimed { .. } => 8,
-        SyncError::Remote {
-            source: RemoteError::Unreachable(_) | RemoteError::Ambiguous(_),
-            ..
-        } => 9,
+        SyncError::Remote { source, .. } => remote_status(source),
         SyncError::OutcomeUnknown { .. } => 10,
         SyncError::UnsupportedVersion { .. } => 11,
         _ => BAD_INPUT,
@@ -71,6 +69,19 @@ fn status(error: &Error) -> u8 {
         Error::Io { .. } => 7,
         Error::OutcomeUnknown { .. } | Error::Poisoned { .. } => 10,
         Error::UnsupportedVersion { .. } => 11,
+        // A write that is in doubt; sync has an error of its own for it.
+        Error::Remote {
+            source: RemoteError::Ambiguous(_),
+            ..
+        } => 10,
+        Error::Remote { source, .. } => remote_status(source),
+        _ => BAD_INPUT,
+    }
+}
+
+fn remote_status(error: &RemoteError) -> u8 {
+    match error {
+        RemoteError::Unreachable(_) | RemoteError::Ambiguous(_) => 9,
         _ => BAD_INPUT,
     }
 }

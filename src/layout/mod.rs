@@ -16,6 +16,8 @@
 //! and foreign files are left alone and listed.
 
 mod beside;
+#[cfg(feature = "s3")]
+mod bucket;
 mod directory;
 mod export;
 mod import;
@@ -28,6 +30,8 @@ use crate::event::Form;
 use crate::json::{Json, Kind};
 use crate::{Error, Result, Version};
 
+#[cfg(feature = "s3")]
+pub use bucket::{export_to, import_from, sessions_in};
 pub use export::{ExportOptions, ExportReport, export};
 pub use import::{ImportOptions, ImportReport, import};
 

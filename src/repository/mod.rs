@@ -1,11 +1,12 @@
 //! Repositories: sessions as records, in the terms of Strands Agents' `SessionRepository`.
 //!
-//! Three implementations do the same, and one conformance suite (feature `conformance`) says so:
+//! Four implementations do the same, and one conformance suite (feature `conformance`) says so:
 //!
 //! | | holds sessions in | for |
 //! |---|---|---|
 //! | [`LogRepository`] | a [`Store`](crate::Store) | everything that this crate promises |
 //! | [`DirectoryRepository`] | a directory of the standard layout | sharing a directory with a Python agent |
+//! | `BucketRepository` (feature `s3`) | a bucket, in the standard layout | sharing a bucket with a Python agent |
 //! | [`MemoryRepository`] | memory | tests |
 //!
 //! A record is a JSON text that is kept as it came: unknown members, number spellings and key order stay. Bring a
@@ -22,11 +23,14 @@
 //! - An update keeps the members that it does not name, where the reference drops those that it does not know.
 //! - A redaction is final: an update without one keeps it. See [`MessageRecord::updated_by`].
 
+#[cfg(feature = "s3")]
+mod bucket;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod directory;
 mod log;
 mod memory;
+mod names;
 mod record;
 mod slice;
 
@@ -35,11 +39,20 @@ use std::fmt;
 use crate::Result;
 use crate::history::Edit;
 
+#[cfg(feature = "s3")]
+pub use bucket::BucketRepository;
 pub use directory::DirectoryRepository;
 pub use log::LogRepository;
 pub use memory::MemoryRepository;
 pub use record::{AgentRecord, MessageRecord, MultiAgentRecord, SessionRecord};
 pub use slice::slice;
+
+const SESSION_FILE: &str = "session.json";
+const AGENT_FILE: &str = "agent.json";
+const MULTI_AGENT_FILE: &str = "multi_agent.json";
+const AGENTS: &str = "agents";
+const MULTI_AGENTS: &str = "multi_agents";
+const MESSAGES: &str = "messages";
 
 /// A place that holds sessions, their agents, their messages and their multi-agents.
 ///

@@ -4,6 +4,8 @@ mod flusher;
 mod inner;
 mod options;
 mod replace;
+#[cfg(feature = "s3")]
+mod scratch;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What a device remembers of a remote: a cache, and the proof that the remote once had something.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::format::crc;
 use crate::storage::{OpenMode, read_full_at};
@@ -15,6 +15,10 @@ use super::head::{Head, MAX_HEAD};
 const REMOTES: &str = "remotes";
 /// An empty file: the remote was seen to honour conditional writes.
 const PROBED: &str = "PROBED";
+/// The remote's name.
+const NAME: &str = "NAME";
+/// The longest name that is read.
+const MAX_NAME: usize = 4096;
 
 /// The head of one session as this device saw or wrote it last, without its tail.
 #[derive(Clone, Debug)]
@@ -27,6 +31,8 @@ pub(super) struct Remembered {
 #[derive(Debug)]
 pub(super) struct Memory {
     dir: PathBuf,
+    /// The remote's name.
+    pub(super) name: String,
 }
 
 impl Memory {
@@ -34,7 +40,23 @@ impl Memory {
         let name = format!("{:08x}", crc(remote.as_bytes()));
         Self {
             dir: store.root.join(REMOTES).join(name),
+            name: remote.to_owned(),
         }
+    }
+
+    /// The memories of every remote that this store was used with.
+    pub(super) fn all(store: &Inner) -> Result<Vec<Self>> {
+        let remotes = store.root.join(REMOTES);
+        let entries = match store.storage.list(&remotes) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(Error::io("list", &remotes))?,
+        };
+        let memory = |entry: crate::storage::Entry| {
+            let dir = remotes.join(&entry.name);
+            let name = read_name(store, &dir).unwrap_or(entry.name);
+            Self { dir, name }
+        };
+        Ok(entries.into_iter().map(memory).collect())
     }
 
     fn path(&self, session: &str) -> PathBuf {
@@ -63,6 +85,15 @@ impl Memory {
         let head = seen.head.without_tail().encode();
         bytes.extend_from_slice(&head);
         replace_file(&*store.storage, &self.path(session), &bytes)
+    }
+
+    /// Begins to remember a remote.
+    pub(super) fn begin(&self, store: &Inner) -> Result<()> {
+        if read_name(store, &self.dir).as_ref() == Some(&self.name) {
+            return Ok(());
+        }
+        self.create_dirs(store)?;
+        replace_file(&*store.storage, &self.dir.join(NAME), self.name.as_bytes())
     }
 
     fn create_dirs(&self, store: &Inner) -> Result<()> {
@@ -109,6 +140,14 @@ impl Memory {
                 .map_err(Error::io("sync directory", &self.dir)),
         }
     }
+}
+
+fn read_name(store: &Inner, dir: &Path) -> Option<String> {
+    let file = store.storage.open(&dir.join(NAME), OpenMode::Read).ok()?;
+    let mut bytes = vec![0; MAX_NAME];
+    let got = read_full_at(&*file, &mut bytes, 0).ok()?;
+    bytes.truncate(got);
+    String::from_utf8(bytes).ok()
 }
 
 fn decode(bytes: &[u8]) -> Option<Remembered> {

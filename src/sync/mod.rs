@@ -12,8 +12,6 @@ mod bucket;
 mod device;
 mod divergence;
 mod error;
-#[cfg(feature = "s3")]
-mod failure;
 mod fetch;
 mod head;
 mod local;
@@ -29,7 +27,10 @@ mod resolve;
 mod s3;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod unpushed;
 
+#[cfg(feature = "s3")]
+pub use crate::bucket::S3Options;
 pub use auto::{AutoStatus, AutoSync};
 pub use bucket::MemoryRemote;
 pub use error::SyncError;
@@ -38,7 +39,8 @@ pub use rebase::{Moved, RebaseReport};
 pub use remote::{Condition, Listed, Remote, RemoteError, Tag};
 pub use resolve::Resolution;
 #[cfg(feature = "s3")]
-pub use s3::{S3Options, S3Remote};
+pub use s3::S3Remote;
+pub use unpushed::{Unpushed, unpushed};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -129,10 +131,12 @@ impl Syncer {
     pub fn new(store: &Store, remote: Arc<dyn Remote>) -> Result<Self, SyncError> {
         let inner = &store.inner;
         inner.create_session_dir(&inner.root.join("sessions"))?;
+        let memory = Memory::of(inner, &remote.name());
+        memory.begin(inner)?;
         Ok(Self {
             store: store.clone(),
             device: device::device(inner)?,
-            memory: Memory::of(inner, &remote.name()),
+            memory,
             remote,
         })
     }

@@ -61,7 +61,7 @@ pub enum RemoteError {
 
 impl RemoteError {
     /// The error where it does not matter whether the request took effect: no history hangs on it.
-    pub(super) fn not_in_doubt(self) -> Self {
+    pub(crate) fn not_in_doubt(self) -> Self {
         match self {
             Self::Ambiguous(why) => Self::Unreachable(why),
             Self::Precondition => Self::Unreachable("an object's name was taken".to_owned()),

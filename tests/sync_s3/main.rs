@@ -196,6 +196,21 @@ fn settle(device: &Device) -> Result<(), SyncError> {
 }
 
 #[test]
+fn the_repository_in_a_bucket_conforms() {
+    use sessionlog::{bucket::Bucket, repository::BucketRepository, repository::conformance};
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let mut count = 0;
+    conformance::run(&mut || {
+        count += 1;
+        let url = format!("{}/repository-{count}", server.url());
+        let bucket = Bucket::open(&url, &options(&server.endpoint)).unwrap();
+        Arc::new(BucketRepository::new(bucket))
+    });
+}
+
+#[test]
 fn lost_answers_never_double_or_lose_an_event() {
     let Some(server) = Server::start() else {
         return;

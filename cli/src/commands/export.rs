@@ -3,12 +3,43 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sessionlog::Version;
-use sessionlog::layout::{ExportOptions, ExportReport, export};
+use sessionlog::layout::{ExportOptions, ExportReport, Progress, export};
+use sessionlog::{Store, Version};
 
+use super::url;
 use crate::args::{Args, Export};
 use crate::exit::{Failure, one_line};
 use crate::output::{FAINT, NAME, Object, json_line, line, note, progress_bar};
+
+/// What exports one session.
+type Target<'a> = Box<
+    dyn Fn(
+            &Store,
+            &str,
+            &ExportOptions,
+            &mut dyn FnMut(Progress),
+        ) -> sessionlog::Result<ExportReport>
+        + Sync
+        + 'a,
+>;
+
+/// Where the sessions go: a directory, or a bucket.
+fn target(request: &Export) -> Result<Target<'_>, Failure> {
+    let Some(url) = url(&request.to)? else {
+        return Ok(Box::new(|store, id, options, progress| {
+            export(store, id, &request.to, options, progress)
+        }));
+    };
+    #[cfg(feature = "s3")]
+    {
+        let bucket = request.server.open(url)?;
+        Ok(Box::new(move |store, id, options, progress| {
+            sessionlog::layout::export_to(store, id, &bucket, options, progress)
+        }))
+    }
+    #[cfg(not(feature = "s3"))]
+    Err(Failure::Input(url.to_owned()))
+}
 
 /// Exports the sessions.
 pub(crate) fn run(args: &Args, request: &Export) -> Result<u8, Failure> {
@@ -24,15 +55,14 @@ pub(crate) fn run(args: &Args, request: &Export) -> Result<u8, Failure> {
         force: request.force,
         include_unknown: request.include_unknown,
     };
+    let to = target(request)?;
     let bar = progress_bar(args.quiet, "exporting");
     let results = in_parallel(&ids, |id| {
-        let mut seen = 0;
-        export(&store, id, &request.to, &options, &mut |progress| {
-            if seen == 0 {
-                bar.inc_length(progress.total);
-            }
-            bar.inc(progress.done - seen);
-            seen = progress.done;
+        let mut last = Progress::default();
+        to(&store, id, &options, &mut |progress| {
+            bar.inc_length(progress.total.saturating_sub(last.total));
+            bar.inc(progress.done.saturating_sub(last.done));
+            last = progress;
         })
     });
     bar.finish_and_clear();

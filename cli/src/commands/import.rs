@@ -2,31 +2,84 @@
 
 use std::path::PathBuf;
 
-use sessionlog::layout::{ImportOptions, ImportReport, Skipped, find_sessions, import};
+use sessionlog::Store;
+use sessionlog::layout::{
+    ImportOptions, ImportReport, Progress, SessionDir, Skipped, find_sessions, import,
+};
+#[cfg(feature = "s3")]
+use sessionlog::{bucket::Bucket, layout::import_from};
 
 use super::export::in_parallel;
-use crate::args::Args;
+use super::url;
+use crate::args::{Args, Import};
 use crate::exit::{DIFFERS, Failure, one_line};
 use crate::output::{BAD, FAINT, NAME, Object, json_line, line, note, progress_bar};
 
-/// Imports every session in the directories.
-pub(crate) fn run(args: &Args, dirs: &[PathBuf], update: bool) -> Result<u8, Failure> {
-    let mut sessions = Vec::new();
-    for dir in dirs {
-        sessions.extend(find_sessions(dir)?);
+/// Where a session comes from.
+enum Source {
+    Dir(SessionDir),
+    #[cfg(feature = "s3")]
+    Bucket(Bucket, String),
+}
+
+impl Source {
+    fn id(&self) -> &str {
+        match self {
+            Self::Dir(dir) => &dir.session_id,
+            #[cfg(feature = "s3")]
+            Self::Bucket(_, id) => id,
+        }
     }
+
+    fn import(
+        &self,
+        store: &Store,
+        options: &ImportOptions,
+        progress: &mut dyn FnMut(Progress),
+    ) -> sessionlog::Result<ImportReport> {
+        match self {
+            Self::Dir(dir) => import(store, dir, options, progress),
+            #[cfg(feature = "s3")]
+            Self::Bucket(bucket, id) => import_from(store, bucket, id, options, progress),
+        }
+    }
+}
+
+/// The sessions of a directory or a URL.
+fn sources(request: &Import, from: &PathBuf) -> Result<Vec<Source>, Failure> {
+    let Some(url) = url(from)? else {
+        return Ok(find_sessions(from)?.into_iter().map(Source::Dir).collect());
+    };
+    #[cfg(feature = "s3")]
+    {
+        let (bucket, ids) = request.server.sessions(url)?;
+        let source = |id| Source::Bucket(bucket.clone(), id);
+        Ok(ids.into_iter().map(source).collect())
+    }
+    #[cfg(not(feature = "s3"))]
+    {
+        let _ = (request, url);
+        Ok(Vec::new())
+    }
+}
+
+/// Imports every session in the directories and buckets.
+pub(crate) fn run(args: &Args, request: &Import) -> Result<u8, Failure> {
+    let mut sessions = Vec::new();
+    for from in &request.dirs {
+        sessions.extend(sources(request, from)?);
+    }
+    let update = request.update;
     let (store, options) = (args.open()?, ImportOptions { update });
     let bar = progress_bar(args.quiet, "importing");
     let results = in_parallel(&sessions, |session| {
-        let mut seen = 0;
-        let result = import(&store, session, &options, &mut |progress| {
-            if seen == 0 {
-                bar.inc_length(progress.total);
-            }
-            bar.inc(progress.done - seen);
-            seen = progress.done;
+        let mut last = Progress::default();
+        let result = session.import(&store, &options, &mut |progress| {
+            bar.inc_length(progress.total.saturating_sub(last.total));
+            bar.inc(progress.done.saturating_sub(last.done));
+            last = progress;
         });
-        result.map_err(|error| (session.session_id.clone(), error))
+        result.map_err(|error| (session.id().to_owned(), error))
     });
     bar.finish_and_clear();
     let (mut status, mut failure) = (0, None);

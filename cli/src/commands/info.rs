@@ -1,6 +1,7 @@
 //! `info` and `ls`: what there is.
 
 use sessionlog::Error;
+use sessionlog::sync::Unpushed;
 
 use crate::args::Args;
 use crate::exit::{Failure, one_line};
@@ -8,7 +9,9 @@ use crate::output::{BAD, FAINT, GOOD, NAME, Object, STRONG, json_line, line, quo
 
 /// Tells what a session consists of.
 pub(crate) fn run(args: &Args, session: &str) -> Result<u8, Failure> {
-    let view = args.open()?.read(session)?;
+    let store = args.open()?;
+    let view = store.read(session)?;
+    let remotes = sessionlog::sync::unpushed(&store, &view)?;
     let (state, log, damage) = (view.state()?, view.log()?, view.damage()?);
     let strays = view.strays()?;
     let health = if damage.is_empty() { "ok" } else { "damaged" };
@@ -36,7 +39,8 @@ pub(crate) fn run(args: &Args, session: &str) -> Result<u8, Failure> {
             .value("durable_version", log.durable_version)
             .value("torn_bytes", log.torn_bytes)
             .text("health", health)
-            .list("strays", strays.iter().map(|name| quoted(name)));
+            .list("strays", strays.iter().map(|name| quoted(name)))
+            .list("remotes", remotes.iter().map(remote_json));
         json_line(&answer.finish())?;
         return Ok(0);
     }
@@ -80,6 +84,9 @@ pub(crate) fn run(args: &Args, session: &str) -> Result<u8, Failure> {
             format!("{} that the next writer sets aside", size(log.torn_bytes)),
         )?;
     }
+    for remote in &remotes {
+        row("remote", remote_text(remote))?;
+    }
     for name in strays {
         row("stray file", format!("{}, ignored", one_line(&name)))?;
     }
@@ -93,6 +100,32 @@ pub(crate) fn run(args: &Args, session: &str) -> Result<u8, Failure> {
         )?;
     }
     Ok(0)
+}
+
+fn remote_json(remote: &Unpushed) -> String {
+    let (first, last) = remote.versions.unzip();
+    let object = Object::default()
+        .text("remote", &remote.remote)
+        .value("version", remote.remote_version)
+        .list(
+            "not_pushed",
+            first.into_iter().chain(last).map(|v| v.to_string()),
+        );
+    match remote.since_us {
+        Some(since) => object.text("since", &sessionlog::iso_time(since)),
+        None => object,
+    }
+    .finish()
+}
+
+fn remote_text(remote: &Unpushed) -> String {
+    let name = one_line(&remote.remote);
+    let Some((first, last)) = remote.versions else {
+        return format!("{NAME}{name}{NAME:#}, has everything");
+    };
+    let since = remote.since_us.map(sessionlog::iso_time);
+    let since = since.map_or(String::new(), |since| format!(" since {since}"));
+    format!("{NAME}{name}{NAME:#}, {BAD}not pushed{BAD:#}: versions {first} to {last}{since}")
 }
 
 /// Lists the sessions.

@@ -2,6 +2,8 @@
 
 mod append;
 mod bench;
+#[cfg(feature = "s3")]
+pub(crate) mod bucket;
 mod completions;
 mod delete;
 mod export;
@@ -55,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         } => log::run(args, session, (*from, *to), *original),
         Command::Info { session } => info::run(args, session),
         Command::Ls => info::list(args),
-        Command::Import { dirs, update } => import::run(args, dirs, *update),
+        Command::Import(request) => import::run(args, request),
         Command::Export(export) => export::run(args, export),
         Command::Delete { session, yes } => delete::run(args, session, *yes),
         Command::Verify(which) => health::verify(args, which),
@@ -76,4 +78,14 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         Command::Bench { quick } => bench::run(args, *quick),
         Command::Completions { shell } => completions::run(*shell),
     }
+}
+
+/// The URL of a bucket in place of a directory.
+fn url(path: &std::path::Path) -> Result<Option<&str>, Failure> {
+    let url = path.to_str().filter(|text| text.starts_with("s3://"));
+    if url.is_some() && !cfg!(feature = "s3") {
+        let text = "this program was built without S3: build it with --features s3";
+        return Err(Failure::Input(text.to_owned()));
+    }
+    Ok(url)
 }

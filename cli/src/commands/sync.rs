@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use sessionlog::sync::{Outcome, Resolution, S3Options, S3Remote, SyncError, Synced, Syncer};
+use sessionlog::sync::{Outcome, Resolution, S3Remote, SyncError, Synced, Syncer};
 
 use crate::args::{Args, Which};
 use crate::exit::{Failure, one_line, sync_status};
 use crate::output::{BAD, GOOD, NAME, Object, json_line, line, note};
 
+use super::bucket::{ServerArgs, from};
 use super::remote::RemoteCommand;
 
 /// The commands that need a remote.
@@ -90,15 +91,8 @@ pub(crate) struct RemoteArgs {
     /// The remote, as `s3://BUCKET/PREFIX` [default: $`SESSIONLOG_REMOTE`].
     #[arg(long, value_name = "URL")]
     remote: Option<String>,
-    /// The server, if it is not Amazon's [default: $`AWS_ENDPOINT_URL`].
-    #[arg(long, value_name = "URL")]
-    endpoint: Option<String>,
-    /// The region [default: $`AWS_REGION`].
-    #[arg(long, value_name = "REGION")]
-    region: Option<String>,
-    /// Allow http: everything can be read and changed on its way.
-    #[arg(long)]
-    allow_http: bool,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// What to do where both moved on.
@@ -128,19 +122,12 @@ impl How {
 impl RemoteArgs {
     /// The syncer of the store and this remote.
     pub(crate) fn open(&self, args: &Args) -> Result<Syncer, Failure> {
-        let from = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let url = self.remote.clone().or_else(|| from("SESSIONLOG_REMOTE"));
         let url = url.ok_or_else(|| {
             let text = "no remote: give --remote s3://BUCKET/PREFIX, or set SESSIONLOG_REMOTE";
             Failure::Input(text.to_owned())
         })?;
-        let options = S3Options {
-            endpoint: self.endpoint.clone().or_else(|| from("AWS_ENDPOINT_URL")),
-            region: self.region.clone().or_else(|| from("AWS_REGION")),
-            allow_http: self.allow_http,
-            keys: None,
-        };
-        let remote = S3Remote::open(&url, &options);
+        let remote = S3Remote::open(&url, &self.server.options());
         let remote = remote.map_err(|e| Failure::Input(e.to_string()))?;
         Ok(Syncer::new(&args.open()?, Arc::new(remote))?)
     }

@@ -5,15 +5,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::environment::Environment;
-use crate::json::{Json, JsonError, Kind};
+use crate::json::Json;
 use crate::storage::{EntryKind, OpenMode, Storage, read_full_at, write_all_at};
 use crate::{Error, Result};
+
+use crate::repository::names::{Files, object_text};
 
 /// A directory tree on a storage.
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) environment: Arc<dyn Environment>,
+}
+
+impl Files for Disk {
+    fn names(&self, dir: &Path) -> Result<Vec<String>> {
+        self.files(dir)
+    }
+
+    fn text(&self, path: &Path) -> Result<Option<String>> {
+        self.read(path)
+    }
 }
 
 impl Disk {
@@ -62,23 +74,7 @@ impl Disk {
         let mut bytes = vec![0; len];
         let got = read_full_at(&*file, &mut bytes, 0).map_err(Error::io("read", path))?;
         bytes.truncate(got);
-        let invalid = |source| Error::InvalidJson {
-            what: path.display().to_string(),
-            source,
-        };
-        let text = String::from_utf8(bytes).map_err(|e| {
-            invalid(JsonError {
-                offset: e.utf8_error().valid_up_to(),
-                reason: "the text is not UTF-8",
-            })
-        })?;
-        match Json::parse(&text).map_err(invalid)?.kind() {
-            Kind::Object => Ok(Some(text)),
-            _ => Err(Error::InvalidInput {
-                what: path.display().to_string(),
-                reason: "it is not a JSON object".to_owned(),
-            }),
-        }
+        object_text(bytes, || path.display().to_string()).map(Some)
     }
 
     /// Makes a file that is not there yet: `false` if it is. Durable when it returns, if the directory's name is.

@@ -1,7 +1,6 @@
 //! The repository on a plain directory of the standard layout.
 
 mod disk;
-mod messages;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,18 +11,12 @@ use crate::storage::{FileStorage, Storage};
 use crate::{Error, Result, id};
 
 use super::errors::{agent, message, multi_agent, no_agent, no_session, session};
+use super::names::{Names, file_name, read};
+use super::{AGENT_FILE, AGENTS, MESSAGES, MULTI_AGENT_FILE, MULTI_AGENTS, SESSION_FILE};
 use super::{
     AgentRecord, MessageList, MessageRecord, MultiAgentRecord, SessionRecord, SessionRepository,
 };
 use disk::Disk;
-use messages::{Names, file_name, read};
-
-const SESSION_FILE: &str = "session.json";
-const AGENT_FILE: &str = "agent.json";
-const MULTI_AGENT_FILE: &str = "multi_agent.json";
-const AGENTS: &str = "agents";
-const MULTI_AGENTS: &str = "multi_agents";
-const MESSAGES: &str = "messages";
 
 /// Sessions in a directory of the standard layout, as the Python package's `FileSessionManager` has them: a Python agent
 /// and a Rust agent can take turns on one directory.
@@ -295,11 +288,11 @@ impl SessionRepository for DirectoryRepository {
         offset: i64,
     ) -> Result<MessageList> {
         let names = self.names(session_id, agent_id)?;
-        Ok(names.read(&self.disk, limit, offset))
+        names.read(&self.disk, limit, offset)
     }
 
     fn next_message_id(&self, session_id: &str, agent_id: &str) -> Result<u64> {
-        Ok(self.names(session_id, agent_id)?.next_id(&self.disk))
+        self.names(session_id, agent_id)?.next_id(&self.disk)
     }
 
     fn create_multi_agent(&self, session_id: &str, record: &MultiAgentRecord) -> Result<()> {

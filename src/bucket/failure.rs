@@ -7,18 +7,18 @@ use object_store::client::{HttpError, HttpErrorKind};
 
 /// Why a request failed: no more than what is safe to show.
 #[derive(Debug, Default)]
-pub(super) struct Failed {
-    pub(super) status: Option<u16>,
+pub(crate) struct Failed {
+    pub(crate) status: Option<u16>,
     /// The server's own word, such as `NoSuchBucket`.
-    pub(super) code: Option<String>,
+    pub(crate) code: Option<String>,
     /// The request did not leave this machine.
-    pub(super) not_sent: bool,
+    pub(crate) not_sent: bool,
     not_found: bool,
     kind: &'static str,
 }
 
 impl Failed {
-    pub(super) fn of(error: &Error) -> Self {
+    pub(crate) fn of(error: &Error) -> Self {
         let mut failed = Self {
             kind: "the request failed",
             ..Self::default()
@@ -54,11 +54,11 @@ impl Failed {
         failed
     }
 
-    pub(super) fn is_missing_key(&self) -> bool {
+    pub(crate) fn is_missing_key(&self) -> bool {
         self.not_found && self.code.as_deref() != Some("NoSuchBucket")
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match (self.status, &self.code) {
             (Some(status), Some(code)) => format!("{status} {code}"),
             (Some(status), None) => format!("status {status}"),

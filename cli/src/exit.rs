@@ -67,10 +67,11 @@ fn status(error: &Error) -> u8 {
         Error::VersionConflict { .. } => 5,
         Error::Damaged { .. } => 6,
         Error::Io { .. } => 7,
-        Error::OutcomeUnknown { .. } | Error::Poisoned { .. } => 10,
         Error::UnsupportedVersion { .. } => 11,
         // A write that is in doubt; sync has an error of its own for it.
-        Error::Remote {
+        Error::OutcomeUnknown { .. }
+        | Error::Poisoned { .. }
+        | Error::Remote {
             source: RemoteError::Ambiguous(_),
             ..
         } => 10,

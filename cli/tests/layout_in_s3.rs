@@ -1,4 +1,4 @@
-//! The real S3SessionManager reads what we exported, and we import what it wrote, byte for byte: on a real S3 server.
+//! The real `S3SessionManager` reads what we exported, and we import what it wrote, byte for byte: on a real S3 server.
 #![cfg(feature = "s3")]
 
 #[allow(dead_code, reason = "the library's tests use the rest")]

@@ -182,7 +182,7 @@ The object has any of: state, conversation_manager_state, _internal_state.")]
     /// Import the standard layout of Strands Agents.
     ///
     /// FROM is a storage directory with session_* inside, one session_* directory, or either in a bucket, as
-    /// s3://BUCKET/PREFIX. Damaged files are reported and skipped; the exit status is 1 then.
+    /// `s3://BUCKET/PREFIX`. Damaged files are reported and skipped; the exit status is 1 then.
     #[command(after_help = "Examples:
   sessionlog import ./sessions
   sessionlog import ./sessions/session_user-123 --update

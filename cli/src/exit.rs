@@ -67,13 +67,14 @@ fn status(error: &Error) -> u8 {
         Error::VersionConflict { .. } => 5,
         Error::Damaged { .. } => 6,
         Error::Io { .. } => 7,
-        Error::OutcomeUnknown { .. } | Error::Poisoned { .. } => 10,
-        Error::UnsupportedVersion { .. } => 11,
-        // A write that is in doubt; sync has an error of its own for it.
-        Error::Remote {
+        // The last: a write to a bucket that is in doubt. Sync has an error of its own for it.
+        Error::OutcomeUnknown { .. }
+        | Error::Poisoned { .. }
+        | Error::Remote {
             source: RemoteError::Ambiguous(_),
             ..
         } => 10,
+        Error::UnsupportedVersion { .. } => 11,
         Error::Remote { source, .. } => remote_status(source),
         _ => BAD_INPUT,
     }

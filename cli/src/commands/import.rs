@@ -1,6 +1,6 @@
 //! `import`: the standard layout comes in.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use sessionlog::Store;
 use sessionlog::layout::{
@@ -34,19 +34,19 @@ impl Source {
     fn import(
         &self,
         store: &Store,
-        options: &ImportOptions,
+        options: ImportOptions,
         progress: &mut dyn FnMut(Progress),
     ) -> sessionlog::Result<ImportReport> {
         match self {
-            Self::Dir(dir) => import(store, dir, options, progress),
+            Self::Dir(dir) => import(store, dir, &options, progress),
             #[cfg(feature = "s3")]
-            Self::Bucket(bucket, id) => import_from(store, bucket, id, options, progress),
+            Self::Bucket(bucket, id) => import_from(store, bucket, id, &options, progress),
         }
     }
 }
 
 /// The sessions of a directory or a URL.
-fn sources(request: &Import, from: &PathBuf) -> Result<Vec<Source>, Failure> {
+fn sources(request: &Import, from: &Path) -> Result<Vec<Source>, Failure> {
     let Some(url) = url(from)? else {
         return Ok(find_sessions(from)?.into_iter().map(Source::Dir).collect());
     };
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args, request: &Import) -> Result<u8, Failure> {
     let bar = progress_bar(args.quiet, "importing");
     let results = in_parallel(&sessions, |session| {
         let mut last = Progress::default();
-        let result = session.import(&store, &options, &mut |progress| {
+        let result = session.import(&store, options, &mut |progress| {
             bar.inc_length(progress.total.saturating_sub(last.total));
             bar.inc(progress.done.saturating_sub(last.done));
             last = progress;

@@ -71,3 +71,20 @@ fn between<'t>(text: &'t str, from: &str, to: &str) -> Option<&'t str> {
     let rest = &text[text.find(from)? + from.len()..];
     Some(rest.find(to).map_or(rest, |end| &rest[..end]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_shows_a_status_and_a_code_and_nothing_of_the_body() {
+        let body = "status code: 403 Forbidden: <Code>InvalidAccessKeyId</Code><AWSAccessKeyId>AKIASECRET</AWSAccessKeyId>";
+        let error = Error::Generic {
+            store: "S3",
+            source: body.into(),
+        };
+        let failed = Failed::of(&error);
+        assert_eq!(failed.text(), "403 InvalidAccessKeyId");
+        assert!(!format!("{failed:?}").contains("AKIA"));
+    }
+}

@@ -180,7 +180,7 @@ USE = [
      ["real_faults"]),
     ("lock of a session", "src/store/inner.rs", "self.lock_at(&⟦dir.join(LOCK)⟧, self.lock_wait)",
      "dir.join(format!(\"{:?}.tmp\", Instant::now()))", ["repository_conformance", "cli/races"]),
-    ("lock during a repair", "src/health.rs", "self.inner.lock(&log.dir)?", "self.inner.lock(log.dir.parent().unwrap_or(&log.dir))?",
+    ("lock during a repair", "src/health.rs", "self.inner.lock(⟦&log.dir⟧)", "log.dir.parent().unwrap_or(&log.dir)",
      ["real_faults"]),
     ("a lock that another process has", "src/storage/file.rs", "return ⟦Ok(None)⟧;\n                }",
      "Ok(Some(Box::new(RealLock { file })))", ["file_storage"]),

@@ -1,5 +1,6 @@
 //! Repairing sessions.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -57,7 +58,11 @@ impl Store {
         if log.storage.list(&log.dir).is_err() {
             return Err(missing());
         }
-        let _lock = self.inner.lock(&log.dir)?;
+        let _lock = self.inner.lock(&log.dir).map_err(|error| match error {
+            // Somebody deleted it this moment.
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => missing(),
+            error => error,
+        })?;
         let copy = options
             .copy
             .as_deref()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sessionlog::sim::{Policy, Seeded, SimDisk};
-use sessionlog::{Event, RepairOptions, Store, Version};
+use sessionlog::{Error, Event, RepairOptions, Store, Version};
 
 const MAGIC: [u8; 4] = [0xF5, 0x45, 0x56, 0xC1];
 const VERSION: usize = 16;
@@ -148,6 +148,27 @@ fn a_segment_header_with_another_base_than_its_file_name_is_reported() {
     .unwrap();
     assert!(is_reported(&disk));
     assert_eq!(events(&disk), all);
+}
+
+#[test]
+fn a_segment_with_a_feature_that_a_reader_must_know_is_refused() {
+    let (disk, segments, _) = log();
+    disk.damage(&segments[0], |bytes| {
+        bytes[16] = 1;
+        let crc = crc32fast::hash(&bytes[..124]);
+        bytes[124..128].copy_from_slice(&crc.to_le_bytes());
+    })
+    .unwrap();
+    let refused = store(&disk).verify("x").unwrap_err();
+    assert!(
+        matches!(refused, Error::UnsupportedVersion { .. }),
+        "{refused}"
+    );
+    let refused = store(&disk).session("x").unwrap_err();
+    assert!(
+        matches!(refused, Error::UnsupportedVersion { .. }),
+        "{refused}"
+    );
 }
 
 #[test]

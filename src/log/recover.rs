@@ -112,7 +112,8 @@ fn finish_roll(storage: &dyn Storage, scanned: &mut Scanned) -> Result<()> {
     Ok(())
 }
 
-/// Makes everything durable that a repair left: this one, or an earlier one that was killed before it got to that.
+/// Makes the bytes durable that a repair overwrote: this one, or an earlier one that was killed before it got to that.
+/// [`recover`] does it for the names.
 pub(crate) fn settle(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let listing = Listing::read(storage, dir)?.unwrap_or_default();
     for base in listing.segments {
@@ -120,7 +121,7 @@ pub(crate) fn settle(storage: &dyn Storage, dir: &Path) -> Result<()> {
         let file = open(storage, &path)?;
         file.sync_data().map_err(Error::io("fdatasync", &path))?;
     }
-    sync_dir(storage, dir)
+    Ok(())
 }
 
 fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {

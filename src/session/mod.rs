@@ -8,6 +8,7 @@ mod op;
 mod plan;
 mod record;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -239,11 +240,22 @@ impl Session {
         Ok(listing.is_some_and(|listing| !listing.is_unborn()))
     }
 
+    /// Takes the writer's lock; `None` if somebody deleted the session this moment.
+    fn lock_log(&self) -> Result<Option<Box<dyn StorageLock>>> {
+        match self.store.lock(&self.dir) {
+            Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            locked => locked.map(Some),
+        }
+    }
+
     /// Locks an existing log, replays it and makes it writable.
     fn take_over(&self, inner: &mut Inner) -> Result<()> {
         let lock = match inner.lock.take() {
             Some(lock) => lock,
-            None => self.store.lock(&self.dir)?,
+            None => match self.lock_log()? {
+                Some(lock) => lock,
+                None => return Ok(()),
+            },
         };
         let Some((mut scanned, state)) = self.replay()? else {
             return Ok(());
@@ -322,7 +334,10 @@ impl Session {
         self.store.finish_replacement(&self.id)?;
         self.store.create_session_dir(&self.dir)?;
         if inner.lock.is_none() {
-            inner.lock = Some(self.store.lock(&self.dir)?);
+            inner.lock = self.lock_log()?;
+            if inner.lock.is_none() {
+                return Ok(false);
+            }
         }
         if self.log_exists()? {
             self.take_over(inner)?;

@@ -6,7 +6,7 @@ occur exactly once in the file. A test is the name of a file in tests/, `lib` fo
 """
 
 SYNCS = [
-    ("fdatasync before the acknowledgement", "src/session/commit.rs",
+    ("fdatasync before the acknowledgement", "src/session/group.rs",
      "unsynced.file.sync_data()", "Ok(())", ["acknowledgement_order"]),
     ("fdatasync of the old segment before a roll", "src/log/writer.rs",
      "let synced = ⟦self.segment.file.sync_data()⟧;\n        self.in_doubt(\"fdatasync\", self.segment.path.clone(), synced)?;\n        self.durable",
@@ -173,7 +173,7 @@ USE = [
     ("session id of the directory", "src/session/mod.rs", "Some(found) if ⟦found != &*self.id⟧", "false",
      ["cli/odd_logs"]),
     ("a poisoned writer refuses", "src/log/writer.rs", "if ⟦self.poisoned⟧ {", "false", ["error_at_nth_operation"]),
-    ("a failed sync poisons", "src/session/commit.rs", "Err(_) => ⟦writer.poison()⟧,", "()",
+    ("a failed sync poisons", "src/session/group.rs", "Err(_) => ⟦writer.poison()⟧,", "()",
      ["error_at_nth_operation"]),
     ("expected version", "src/session/commit.rs", "*expected != actual", "false", ["append_and_read"]),
     ("process id", "src/session/commit.rs", "self.process != self.store.environment.process_id()", "false",

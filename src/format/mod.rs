@@ -9,6 +9,8 @@ mod frame;
 mod header;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod laws;
+#[cfg(test)]
+mod limits;
 mod marker;
 
 pub(crate) use commit::{Commit, Point};

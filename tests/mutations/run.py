@@ -3,6 +3,7 @@
 
     tests/mutations/run.py                     all of them, and the table for docs/TESTING.md
     tests/mutations/run.py --check             only whether every text still occurs once
+    tests/mutations/run.py --quick             only the tests that are named with each mutation
     tests/mutations/run.py 10-19 quarantine    those with these numbers, those with this word in their name
 
 All mutations are compiled into one copy of the tree, each behind a switch that the environment sets, so that every test
@@ -159,7 +160,8 @@ def main():
     for number, (what, file, _, _, tests) in enumerate(MUTATIONS):
         if not wanted(number, what, filters):
             continue
-        caught = catch(number, [*tests, *(test for test in all_tests() if test not in tests)])
+        others = [test for test in all_tests() if test not in tests and "--quick" not in sys.argv]
+        caught = catch(number, [*tests, *others])
         if caught is None:
             survivors.append(what)
         print(f"| {what} | `{file}` | {caught or '**nothing**'} |", flush=True)

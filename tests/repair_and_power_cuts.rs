@@ -299,6 +299,8 @@ fn what_nobody_had_synced_is_in_the_quarantine_too() {
         let batch = session.batch().append_json("a", &text).unwrap();
         batch.durability(Durability::Buffered).commit().unwrap();
     }
+    // Reading writes what is buffered.
+    session.read().unwrap();
     std::mem::forget(session);
     let disk = disk.kill();
     let before = disk.kill();

@@ -1,11 +1,13 @@
 //! Damage at rest costs what it hits and nothing else, is always reported, and can be repaired.
 //!
-//! `SESSIONLOG_EXHAUSTIVE=1 cargo test --release --test damage_is_isolated` tries every bit and every length.
+//! `SESSIONLOG_EXHAUSTIVE=1 cargo test --release --test damage_is_isolated` tries every bit and every length. With `0/2` and
+//! `1/2` instead of `1`, two processes share them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sessionlog::repository::{LogRepository, MessageRecord, SessionRepository};
 use sessionlog::storage::{MemoryStorage, OpenMode, Storage, read_full_at, write_all_at};
 use sessionlog::{AgentSync, RepairOptions, Store, Version};
 
@@ -56,7 +58,14 @@ impl Log {
                 session.redact_message("a", i as u64, &hidden).unwrap();
             }
         }
+        let hide = r#"{"format":1,"edits":[{"edit":"hide","message":2}]}"#;
+        let batch = session.batch().repair_history("a", hide).unwrap();
+        batch.commit().unwrap();
         session.close().unwrap();
+        let update = MessageRecord::new(3, r#"{"role":"user","content":[]}"#, 1).unwrap();
+        let repository = LogRepository::new(store.clone());
+        repository.update_message("x", "a", &update).unwrap();
+        drop(repository);
         let dir = Path::new("/s/sessions/x");
         let mut paths: Vec<_> = storage
             .list(dir)
@@ -81,6 +90,8 @@ impl Log {
             log.segments.len() >= 3 && bytes >= 64 << 10,
             "{bytes} bytes"
         );
+        let kinds: BTreeSet<_> = log.events.values().map(|e| e.split(' ').next()).collect();
+        assert_eq!(kinds.len(), 9, "all that an append writes: {kinds:?}");
         log
     }
 
@@ -139,16 +150,26 @@ impl Log {
     }
 }
 
-fn exhaustive() -> bool {
+/// Which offsets to try: the first one, and how far apart they are. `usual` is how far in an ordinary run.
+fn offsets(usual: usize) -> (usize, usize) {
+    let Ok(share) = std::env::var("SESSIONLOG_EXHAUSTIVE") else {
+        return (0, usual);
+    };
+    let (this, of) = share.split_once('/').unwrap_or(("0", "1"));
+    (this.parse().unwrap(), of.parse().unwrap())
+}
+
+fn is_exhaustive() -> bool {
     std::env::var_os("SESSIONLOG_EXHAUSTIVE").is_some()
 }
 
 #[test]
 fn every_flipped_bit_is_reported_and_corrected() {
     let log = Log::new();
-    let (step, bits) = if exhaustive() { (1, 8) } else { (13, 1) };
+    let (first, step) = offsets(13);
+    let bits = if is_exhaustive() { 8 } else { 1 };
     for (index, (path, good)) in log.segments.iter().enumerate() {
-        for at in (0..good.len()).step_by(step) {
+        for at in (first..good.len()).step_by(step) {
             for bit in 0..bits {
                 let mut bad = good.clone();
                 bad[at] ^= 1 << ((at + bit) % 8);
@@ -164,7 +185,8 @@ fn a_cut_of_the_last_segment_keeps_everything_before_it() {
     let log = Log::new();
     let index = log.segments.len() - 1;
     let good = &log.segments[index].1;
-    for len in (128..good.len()).step_by(if exhaustive() { 1 } else { 17 }) {
+    let (first, step) = offsets(17);
+    for len in (128 + first..good.len()).step_by(step) {
         let store = log.with(index, Some(&good[..len]));
         let found = events(&store);
         log.compare(&found, &format!("cut to {len}"));

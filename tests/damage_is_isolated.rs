@@ -13,6 +13,8 @@ use sessionlog::{AgentSync, RepairOptions, Store, Version};
 
 type Events = BTreeMap<u64, String>;
 
+const HEADER_LEN: usize = 128;
+
 fn store(storage: &MemoryStorage) -> Store {
     let options = Store::options().storage(Arc::new(storage.clone()));
     options.segment_len(24 << 10).open("/s").unwrap()
@@ -180,13 +182,30 @@ fn every_flipped_bit_is_reported_and_corrected() {
     }
 }
 
+/// Where the frames of a segment end, and how many events each has.
+fn frames(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let field = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let (mut at, mut frames) = (HEADER_LEN, Vec::new());
+    while bytes[at..].starts_with(&[0xF5, 0x45, 0x56, 0xC1]) {
+        let is_commit = bytes[at + 4] == 1;
+        let events = if is_commit { field(at + 4) >> 16 } else { 0 };
+        at += (64 + field(at + 8) + field(at + 12)).next_multiple_of(8) + 8;
+        frames.push((at, events));
+        if at >= bytes.len() {
+            break;
+        }
+    }
+    frames
+}
+
 #[test]
 fn a_cut_of_the_last_segment_keeps_everything_before_it() {
     let log = Log::new();
     let index = log.segments.len() - 1;
     let good = &log.segments[index].1;
     let (first, step) = offsets(17);
-    for len in (128 + first..good.len()).step_by(step) {
+    let (mut cuts, mut silent) = (0, 0);
+    for len in (HEADER_LEN + first..good.len()).step_by(step) {
         let store = log.with(index, Some(&good[..len]));
         let found = events(&store);
         log.compare(&found, &format!("cut to {len}"));
@@ -196,11 +215,41 @@ fn a_cut_of_the_last_segment_keeps_everything_before_it() {
             last,
             "cut to {len}: what is there has no holes"
         );
+        cuts += 1;
+        if store.verify("x").unwrap().is_ok() {
+            // A log that never went further has the same bytes.
+            let ends = frames(good).into_iter().map(|(end, _)| end);
+            let end = ends.filter(|end| *end <= len).max().unwrap_or(HEADER_LEN);
+            assert!(
+                good[end..len].iter().all(|byte| *byte == 0),
+                "a cut to {len} is not reported"
+            );
+            silent += usize::from(found.len() < log.events.len());
+        }
         let session = store
             .session("x")
             .unwrap_or_else(|e| panic!("cut to {len}: {e}"));
         let done = session.append_json("a", "{}").unwrap();
         assert_eq!(done.version.0, last + 1, "cut to {len}");
+    }
+    println!(
+        "{cuts} cuts of the last segment, {silent} of them at the end of a commit and not reported"
+    );
+}
+
+#[test]
+fn a_cut_of_any_other_segment_or_of_a_header_costs_what_was_behind_it() {
+    let log = Log::new();
+    let (first, step) = offsets(41);
+    for (index, (path, good)) in log.segments.iter().enumerate() {
+        let is_last = index + 1 == log.segments.len();
+        let until = if is_last { HEADER_LEN } else { good.len() };
+        for len in (first..until).step_by(step) {
+            let cut_off = frames(good).into_iter().filter(|(end, _)| *end > len);
+            let most = cut_off.map(|(_, events)| events).sum();
+            let case = format!("{} cut to {len}", path.display());
+            log.check(&log.with(index, Some(&good[..len])), most, true, &case);
+        }
     }
 }
 

@@ -22,6 +22,7 @@ fn log_with(kind: u8) -> Store {
     };
     let options = WriterOptions {
         segment_len: 1 << 20,
+        allocate_above: 1 << 20,
     };
     let dir = Path::new("/s/sessions/x");
     let mut writer = LogWriter::create(Arc::clone(&storage), dir, options, birth).unwrap();

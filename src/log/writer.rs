@@ -7,21 +7,13 @@ use std::sync::Arc;
 use crate::format::{
     Commit, FrameSpec, Kind, SEGMENT_HEADER_LEN, SegmentHeader, encode_frame, first_link,
 };
-use crate::storage::{OpenMode, Storage, StorageFile, write_all_at};
+use crate::storage::{Storage, StorageFile};
 use crate::{Error, Result, Version};
 
-use super::directory::segment_path;
+use super::active::{Active, WriterOptions};
 use super::encode::{Draft, check_size, encode_envelopes, encode_seal};
 use super::pending::Pending;
 use super::reader::{Scanned, Since};
-use super::stats::SegmentStats;
-
-/// Limits of a writer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WriterOptions {
-    /// A segment that would grow past this many bytes is sealed and a new one begun.
-    pub(crate) segment_len: u64,
-}
 
 /// Where a new log begins.
 #[derive(Clone, Copy, Debug)]
@@ -54,17 +46,6 @@ pub(crate) struct LogWriter {
     rolled: Option<Since>,
 }
 
-#[derive(Clone, Debug)]
-struct Active {
-    base: u64,
-    no: u64,
-    path: PathBuf,
-    file: Arc<dyn StorageFile>,
-    /// Where the next frame goes.
-    offset: u64,
-    stats: SegmentStats,
-}
-
 /// What must be synced before an append is acknowledged.
 #[derive(Clone, Debug)]
 pub(crate) struct Unsynced {
@@ -72,6 +53,13 @@ pub(crate) struct Unsynced {
     pub(crate) path: PathBuf,
     /// Every event up to here is durable once `file` is synced.
     pub(crate) version: Version,
+}
+
+/// Whether somebody waits for a frame to be synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Haste {
+    Soon,
+    Later,
 }
 
 impl LogWriter {
@@ -93,7 +81,7 @@ impl LogWriter {
             prev_len: 0,
             created_ms: birth.time_us / 1000,
         };
-        let segment = create_segment(&*storage, dir, &header)?;
+        let segment = Active::create(&*storage, dir, &header)?;
         Ok(Self {
             storage,
             dir: dir.to_path_buf(),
@@ -123,17 +111,7 @@ impl LogWriter {
         let Some(last) = scanned.segments.last() else {
             return Err(Error::NotFound(format!("a segment in {}", dir.display())));
         };
-        let file = storage
-            .open(&last.path, OpenMode::Write)
-            .map_err(Error::io("open", &last.path))?;
-        let segment = Active {
-            base: last.base,
-            no: last.no,
-            path: last.path.clone(),
-            file: Arc::from(file),
-            offset: last.end,
-            stats: last.stats.clone(),
-        };
+        let segment = Active::resume(&*storage, last)?;
         Ok(Self {
             storage,
             dir: dir.to_path_buf(),
@@ -190,7 +168,7 @@ impl LogWriter {
         check_size(&entries)?;
         self.spill()?;
         let subjects: Vec<&str> = drafts.iter().map(|draft| &*draft.subject).collect();
-        self.write_commit(&entries, &subjects, time_us)
+        self.write_commit(&entries, &subjects, time_us, Haste::Soon)
     }
 
     /// Keeps one commit in memory, to be written with others: see [`LogWriter::spill`]. It has the time that
@@ -232,7 +210,8 @@ impl LogWriter {
         let pending = std::mem::take(&mut self.pending);
         let entries: Vec<(&[u8], &[u8])> = pending.entries().collect();
         let subjects: Vec<&str> = pending.subjects().collect();
-        self.write_commit(&entries, &subjects, pending.time(0))
+        let time_us = pending.time(0);
+        self.write_commit(&entries, &subjects, time_us, Haste::Later)
             .map(drop)
     }
 
@@ -253,7 +232,7 @@ impl LogWriter {
         let entries = commit.entries();
         let entries: Vec<(&[u8], &[u8])> =
             entries.iter().map(|e| (e.envelope, e.payload)).collect();
-        self.write_commit(&entries, subjects, commit.time_us())
+        self.write_commit(&entries, subjects, commit.time_us(), Haste::Soon)
     }
 
     fn write_commit(
@@ -261,6 +240,7 @@ impl LogWriter {
         entries: &[(&[u8], &[u8])],
         subjects: &[&str],
         time_us: u64,
+        haste: Haste,
     ) -> Result<Unsynced> {
         let size = check_size(entries)?;
         if self.segment.offset + size > self.options.segment_len
@@ -271,12 +251,14 @@ impl LogWriter {
         self.buf.clear();
         let spec = self.spec(Kind::Events, time_us);
         let header = encode_frame(spec, entries, &mut self.buf);
+        if haste == Haste::Soon {
+            self.segment.make_room(header.frame_len(), &self.options);
+        }
         self.write_frame()?;
-        self.segment.stats.frame(&header, self.segment.offset);
+        self.segment.wrote(&header);
         for (version, subject) in (self.next_version..).zip(subjects) {
             self.segment.stats.event(version, subject);
         }
-        self.segment.offset += header.frame_len();
         self.link = header.link();
         self.marked = spec.durable_version;
         self.next_version += entries.len() as u64;
@@ -316,8 +298,14 @@ impl LogWriter {
         tracing::error!(session = %self.dir.display(), "write failed: the session must be opened again");
     }
 
-    /// Writes a MARK if it tells more than the last frame; it needs no sync.
-    pub(crate) fn mark(&mut self, time_us: u64) -> Result<()> {
+    /// Ends the writing, after a flush: a MARK if it tells more than the last frame, and no space that is not used.
+    /// Neither needs a sync.
+    pub(crate) fn finish(&mut self, time_us: u64) -> Result<()> {
+        self.mark(time_us)?;
+        self.trim()
+    }
+
+    fn mark(&mut self, time_us: u64) -> Result<()> {
         self.check()?;
         self.spill()?;
         if self.marked >= self.durable {
@@ -326,8 +314,7 @@ impl LogWriter {
         self.buf.clear();
         let header = encode_frame(self.spec(Kind::Mark, time_us), &[], &mut self.buf);
         self.write_frame()?;
-        self.segment.stats.frame(&header, self.segment.offset);
-        self.segment.offset += header.frame_len();
+        self.segment.wrote(&header);
         self.marked = self.durable;
         Ok(())
     }
@@ -346,13 +333,20 @@ impl LogWriter {
     }
 
     fn write_frame(&mut self) -> Result<()> {
-        let written = write_all_at(&*self.segment.file, &self.buf, self.segment.offset);
+        let written = self.segment.write(&self.buf);
         let path = self.segment.path.clone();
         self.in_doubt("write", path, written)
     }
 
-    /// Ends the segment and begins the next: old synced, successor durable, SEAL synced, in that order.
+    fn trim(&mut self) -> Result<()> {
+        let trimmed = self.segment.trim();
+        let path = self.segment.path.clone();
+        self.in_doubt("cut", path, trimmed)
+    }
+
+    /// Ends the segment and begins the next: old cut to its frames and synced, successor durable, SEAL synced, in that order.
     fn roll(&mut self, time_us: u64) -> Result<()> {
+        self.trim()?;
         let synced = self.segment.file.sync_data();
         self.in_doubt("fdatasync", self.segment.path.clone(), synced)?;
         self.durable = self.next_version - 1;
@@ -365,7 +359,7 @@ impl LogWriter {
             prev_len: self.segment.offset,
             created_ms: time_us / 1000,
         };
-        let next = create_segment(&*self.storage, &self.dir, &header);
+        let next = Active::create(&*self.storage, &self.dir, &header);
         let next = next.inspect_err(|_| self.poison())?;
         self.buf.clear();
         let seal = self.segment.stats.seal(self.next_version);
@@ -397,61 +391,4 @@ impl LogWriter {
             }
         })
     }
-}
-
-/// Writes and syncs the SEAL that an interrupted roll did not get to.
-pub(super) fn seal_segment(
-    file: &dyn StorageFile,
-    path: &Path,
-    scanned: &Scanned,
-    index: usize,
-) -> Result<()> {
-    let segment = &scanned.segments[index];
-    let next = scanned.segments.get(index + 1);
-    let next_base = next.map_or(scanned.expect.version, |next| next.base);
-    let spec = FrameSpec {
-        kind: Kind::Seal,
-        first_version: next_base,
-        durable_version: next_base - 1,
-        salt: scanned.salt,
-        epoch: scanned.epoch,
-        offset: segment.end as u32,
-        prev_link: segment.link.unwrap_or_else(|| first_link(&scanned.log_id)),
-        time_us: scanned.time_us,
-    };
-    let mut bytes = Vec::new();
-    encode_seal(spec, &segment.stats.seal(next_base), &mut bytes);
-    write_all_at(file, &bytes, segment.end).map_err(Error::io("write", path))?;
-    file.sync_data().map_err(Error::io("fdatasync", path))
-}
-
-fn create_segment(storage: &dyn Storage, dir: &Path, header: &SegmentHeader) -> Result<Active> {
-    let path = segment_path(dir, header.base_version);
-    let temporary = path.with_extension("seg.tmp");
-    match storage.remove_file(&temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::io("remove", &temporary)(e));
-        }
-        _ => {}
-    }
-    let file = storage
-        .open(&temporary, OpenMode::CreateNew)
-        .map_err(Error::io("create", &temporary))?;
-    write_all_at(&*file, &header.encode(), 0).map_err(Error::io("write", &temporary))?;
-    file.sync_data()
-        .map_err(Error::io("fdatasync", &temporary))?;
-    storage
-        .rename(&temporary, &path)
-        .map_err(Error::io("rename", &temporary))?;
-    storage
-        .sync_dir(dir)
-        .map_err(Error::io("sync directory", dir))?;
-    Ok(Active {
-        base: header.base_version,
-        no: header.segment_no,
-        path,
-        file: Arc::from(file),
-        offset: SEGMENT_HEADER_LEN as u64,
-        stats: SegmentStats::default(),
-    })
 }

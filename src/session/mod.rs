@@ -205,7 +205,7 @@ impl Session {
         View::open(self.log_reader(), &self.id)
     }
 
-    /// Flushes, says in the log that all of it is durable, and gives up the lock.
+    /// Flushes, says in the log that all of it is durable, and gives up unused space and the lock.
     pub fn close(self) -> Result<()> {
         self.shut()
     }
@@ -223,7 +223,7 @@ impl Session {
         let mut inner = self.group.lock();
         inner.closed = true;
         match &mut inner.writer {
-            Some(writer) => writer.mark(now),
+            Some(writer) => writer.finish(now),
             None => Ok(()),
         }
     }

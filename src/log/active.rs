@@ -17,6 +17,9 @@ use super::stats::SegmentStats;
 const MOST_AHEAD: u64 = 64 << 10;
 const LEAST_AHEAD: u64 = 1 << 10;
 
+/// The most that a segment may outgrow its length, in bytes.
+const MOST_LATE: u64 = 64 << 20;
+
 /// Limits of a writer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WriterOptions {
@@ -27,6 +30,12 @@ pub(crate) struct WriterOptions {
 }
 
 impl WriterOptions {
+    /// The most bytes of a segment that is not rolled because that would sync what nobody waits for.
+    pub(super) fn longest(&self) -> u64 {
+        let late = self.segment_len.saturating_mul(4).min(MOST_LATE);
+        self.segment_len.saturating_add(late)
+    }
+
     /// How much is allocated at once.
     fn step(&self) -> u64 {
         (self.allocate_above / 4).clamp(LEAST_AHEAD, MOST_AHEAD)
@@ -105,7 +114,11 @@ impl Active {
     /// length. It is only for speed: what fails here would fail the write, or does not matter.
     pub(super) fn make_room(&mut self, len: u64, options: &WriterOptions) {
         let (end, step) = (self.offset + len, options.step());
-        let is_long = self.no > 1 || end > options.allocate_above;
+        let before = self
+            .no
+            .saturating_sub(1)
+            .saturating_mul(options.segment_len);
+        let is_long = before.saturating_add(end) > options.allocate_above;
         if !is_long || end <= self.allocated || len >= step {
             return;
         }

@@ -41,4 +41,4 @@ pub(crate) use recover::{Recovery, recover};
 pub(crate) use repair::repair;
 pub(crate) use segment::SegmentFile;
 pub(crate) use tail::{Backward, Stop, Tip};
-pub(crate) use writer::{Birth, LogWriter};
+pub(crate) use writer::{Birth, Haste, LogWriter};

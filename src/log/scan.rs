@@ -246,6 +246,16 @@ impl Scan {
     }
 }
 
+/// Whether a whole frame follows the segment's header.
+pub(crate) fn has_first_frame(file: Arc<dyn StorageFile>, len: u64) -> io::Result<bool> {
+    let (mut window, at) = (Window::new(file, len), SEGMENT_HEADER_LEN as u64);
+    let Ok(header) = FrameHeader::decode(window.get(at, FRAME_HEADER_LEN)?) else {
+        return Ok(false);
+    };
+    let bytes = window.get(at, header.frame_len() as usize)?;
+    Ok(whole_frame(header, bytes).is_ok())
+}
+
 /// Decodes a frame and checks everything that it holds.
 pub(crate) fn whole_frame(header: FrameHeader, bytes: &[u8]) -> Result<(Frame<'_>, After), Fault> {
     let frame = Frame::decode(header, bytes)?;

@@ -55,10 +55,12 @@ pub(crate) struct Unsynced {
     pub(crate) version: Version,
 }
 
-/// Whether somebody waits for a frame to be synced.
+/// When a frame will be synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Haste {
+pub(crate) enum Haste {
+    /// At once: somebody waits for it.
     Soon,
+    /// With others, some time.
     Later,
 }
 
@@ -155,25 +157,17 @@ impl LogWriter {
         }
     }
 
-    /// Writes one commit; returns what must be synced before it is acknowledged. An error before the write
-    /// leaves the log as it was; an error of the write poisons the writer.
-    pub(crate) fn append(&mut self, drafts: &[Draft], time_us: u64) -> Result<Unsynced> {
-        self.check()?;
-        let envelopes = encode_envelopes(drafts)?;
-        let entries: Vec<(&[u8], &[u8])> = envelopes
-            .iter()
-            .zip(drafts)
-            .map(|(envelope, draft)| (envelope.as_slice(), draft.payload.as_bytes()))
-            .collect();
-        check_size(&entries)?;
-        self.spill()?;
-        let subjects: Vec<&str> = drafts.iter().map(|draft| &*draft.subject).collect();
-        self.write_commit(&entries, &subjects, time_us, Haste::Soon)
+    /// Writes one commit, in a frame of its own. An error before the write leaves the log as it was; an error of the
+    /// write poisons the writer.
+    pub(crate) fn append(&mut self, drafts: Vec<Draft>, time_us: u64) -> Result<()> {
+        self.spill(Haste::Later)?;
+        self.stage(drafts, time_us, Haste::Soon)?;
+        self.spill(Haste::Soon)
     }
 
     /// Keeps one commit in memory, to be written with others: see [`LogWriter::spill`]. It has the time that
-    /// [`LogWriter::buffered_time`] gave.
-    pub(crate) fn buffer(&mut self, drafts: Vec<Draft>, time_us: u64) -> Result<()> {
+    /// [`LogWriter::staged_time`] gave. An error leaves the log as it was, or the writer poisoned.
+    pub(crate) fn stage(&mut self, drafts: Vec<Draft>, time_us: u64, haste: Haste) -> Result<()> {
         self.check()?;
         let envelopes = encode_envelopes(&drafts)?;
         let entries = envelopes.iter().zip(&drafts);
@@ -181,18 +175,22 @@ impl LogWriter {
             .map(|(envelope, draft)| (envelope.as_slice(), draft.payload.as_bytes()))
             .collect();
         let size = check_size(&entries)?;
-        if !self.pending.takes(drafts.len(), size, time_us) {
-            self.spill()?;
+        let rolls = haste == Haste::Soon && self.is_full(self.pending.bytes() + size);
+        if rolls || !self.pending.takes(drafts.len(), size, time_us) {
+            self.spill(Haste::Later)?;
+        }
+        if rolls && self.is_full(size) {
+            self.roll(time_us)?;
         }
         self.pending.push(envelopes, drafts, size, time_us);
-        if self.pending.is_full() {
-            self.spill()?;
+        if haste == Haste::Later && self.pending.is_full() {
+            self.spill(Haste::Later)?;
         }
         Ok(())
     }
 
-    /// The time of a commit that is buffered now: events in one frame share it.
-    pub(crate) fn buffered_time(&self, now_us: u64) -> u64 {
+    /// The time of a commit that is staged now: events in one frame share it.
+    pub(crate) fn staged_time(&self, now_us: u64) -> u64 {
         self.pending.time(now_us)
     }
 
@@ -201,8 +199,8 @@ impl LogWriter {
         (self.pending.len() > 0).then_some(Version(self.next_version))
     }
 
-    /// Writes what is buffered, in one frame.
-    pub(crate) fn spill(&mut self) -> Result<()> {
+    /// Writes what is staged, in one frame.
+    pub(crate) fn spill(&mut self, haste: Haste) -> Result<()> {
         if self.pending.len() == 0 {
             return Ok(());
         }
@@ -211,14 +209,13 @@ impl LogWriter {
         let entries: Vec<(&[u8], &[u8])> = pending.entries().collect();
         let subjects: Vec<&str> = pending.subjects().collect();
         let time_us = pending.time(0);
-        self.write_commit(&entries, &subjects, time_us, Haste::Later)
-            .map(drop)
+        self.write_commit(&entries, &subjects, time_us, haste)
     }
 
     /// Writes a commit of another device, which must follow the last one here; its link stays the same.
-    pub(crate) fn adopt(&mut self, commit: &Commit, subjects: &[&str]) -> Result<Unsynced> {
+    pub(crate) fn adopt(&mut self, commit: &Commit, subjects: &[&str]) -> Result<()> {
         self.check()?;
-        self.spill()?;
+        self.spill(Haste::Later)?;
         if commit.first_version() != self.next_version || commit.prev_link() != self.link {
             return Err(Error::InvalidInput {
                 what: self.dir.display().to_string(),
@@ -241,11 +238,13 @@ impl LogWriter {
         subjects: &[&str],
         time_us: u64,
         haste: Haste,
-    ) -> Result<Unsynced> {
+    ) -> Result<()> {
         let size = check_size(entries)?;
-        if self.segment.offset + size > self.options.segment_len
-            && self.segment.offset > SEGMENT_HEADER_LEN as u64
-        {
+        // A roll syncs: of what nobody waits for, that is left to whoever syncs next, within bounds.
+        let syncs = self.durable + 1 < self.next_version;
+        let is_patient = haste == Haste::Later && syncs;
+        let waits = is_patient && self.segment.offset + size <= self.options.longest();
+        if self.is_full(size) && !waits {
             self.roll(time_us)?;
         }
         self.buf.clear();
@@ -262,7 +261,13 @@ impl LogWriter {
         self.link = header.link();
         self.marked = spec.durable_version;
         self.next_version += entries.len() as u64;
-        Ok(self.unsynced())
+        Ok(())
+    }
+
+    /// Whether so many bytes more belong into the next segment.
+    fn is_full(&self, more: u64) -> bool {
+        let at = self.segment.offset;
+        at > SEGMENT_HEADER_LEN as u64 && at + more > self.options.segment_len
     }
 
     /// The log's id.
@@ -307,7 +312,7 @@ impl LogWriter {
 
     fn mark(&mut self, time_us: u64) -> Result<()> {
         self.check()?;
-        self.spill()?;
+        self.spill(Haste::Later)?;
         if self.marked >= self.durable {
             return Ok(());
         }

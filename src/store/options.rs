@@ -64,6 +64,9 @@ impl StoreOptions {
     }
 
     /// The size at which a segment is sealed and a new one begun, in bytes: from 4 KiB to 1 GiB, default 16 MiB.
+    ///
+    /// Only what is on disk is sealed. [Buffered](Durability::Buffered) appends do not wait for that: they may make a segment
+    /// longer by four times its size, and by 64 MiB at most, before one of them does.
     #[must_use]
     pub fn segment_len(mut self, bytes: u64) -> Self {
         self.segment_len = bytes.clamp(4 << 10, 1 << 30);

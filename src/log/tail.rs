@@ -280,8 +280,8 @@ impl Walk {
         let is_behind = start < self.start && (self.start..=end).contains(&to);
         let kept = if is_behind { to - self.start } else { 0 };
         let missing = (to - start - kept) as usize;
-        self.buf.truncate(kept as usize);
-        self.buf.splice(0..0, std::iter::repeat_n(0, missing));
+        self.buf.resize(missing + kept as usize, 0);
+        self.buf.copy_within(..kept as usize, missing);
         let got = read_full_at(&*self.file, &mut self.buf[..missing], start)?;
         if got < missing {
             self.buf.truncate(got);

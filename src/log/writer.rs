@@ -42,8 +42,8 @@ pub(crate) struct LogWriter {
     /// Buffered events, which come after `next_version`.
     pending: Pending,
     poisoned: bool,
-    /// The commit that the last sealed segment ends with, until somebody asks.
-    rolled: Option<Since>,
+    /// The commit that the last sealed segment ends with, and about how long the sealed ones are, until somebody asks.
+    rolled: Option<(Since, u64)>,
 }
 
 /// What must be synced before an append is acknowledged.
@@ -275,12 +275,11 @@ impl LogWriter {
         self.log_id
     }
 
-    /// Once after each roll: the log's id, the commit that the last sealed segment ends with, and how many
-    /// sealed segments there are.
+    /// Once after each roll: the log's id, the commit that the last sealed segment ends with, and about how many bytes
+    /// the sealed segments have.
     pub(crate) fn take_rolled(&mut self) -> Option<([u8; 16], Since, u64)> {
-        self.rolled
-            .take()
-            .map(|since| (self.log_id, since, self.segment.no - 1))
+        let (since, sealed) = self.rolled.take()?;
+        Some((self.log_id, since, sealed))
     }
 
     /// What a sync now would make durable.
@@ -303,9 +302,13 @@ impl LogWriter {
         tracing::error!(session = %self.dir.display(), "write failed: the session must be opened again");
     }
 
-    /// Ends the writing, after a flush: a MARK if it tells more than the last frame, and no space that is not used.
-    /// Neither needs a sync.
+    /// Ends the writing, after a flush: a segment that is longer than it should be is sealed. A MARK, if it tells more
+    /// than the last frame, and no space that is not used: neither needs a sync.
     pub(crate) fn finish(&mut self, time_us: u64) -> Result<()> {
+        self.check()?;
+        if self.is_full(0) {
+            self.roll(time_us)?;
+        }
         self.mark(time_us)?;
         self.trim()
     }
@@ -373,11 +376,17 @@ impl LogWriter {
         let synced = self.segment.file.sync_data();
         self.in_doubt("fdatasync", self.segment.path.clone(), synced)?;
         tracing::debug!(segment = %next.path.display(), base = next.base, "rolled");
-        self.segment = next;
-        self.rolled = Some(Since {
+        let before = self
+            .segment
+            .no
+            .saturating_sub(1)
+            .saturating_mul(self.options.segment_len);
+        let since = Since {
             version: self.durable,
             link: self.link,
-        });
+        };
+        self.rolled = Some((since, before.saturating_add(self.segment.offset)));
+        self.segment = next;
         Ok(())
     }
 

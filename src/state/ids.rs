@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// The most ranges in a block: what a change of a shared set copies.
-const BLOCK: usize = 256;
+const BLOCK: usize = 1024;
 
 type Range = (u64, u64);
 

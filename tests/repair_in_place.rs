@@ -17,7 +17,11 @@ const COPY: &str = "/copy";
 
 fn store(disk: &SimDisk) -> Store {
     let options = Store::options().storage(Arc::new(disk.clone()));
-    options.segment_len(16 << 10).open("/s").unwrap()
+    options
+        .segment_len(16 << 10)
+        .allocate_above(1 << 10)
+        .open("/s")
+        .unwrap()
 }
 
 fn segments(disk: &SimDisk, dir: &str) -> Vec<PathBuf> {

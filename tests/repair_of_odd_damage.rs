@@ -13,7 +13,11 @@ type Events = BTreeMap<u64, String>;
 
 fn store(disk: &SimDisk) -> Store {
     let options = Store::options().storage(Arc::new(disk.clone()));
-    options.segment_len(4096).open("/s").unwrap()
+    options
+        .segment_len(4096)
+        .allocate_above(1 << 10)
+        .open("/s")
+        .unwrap()
 }
 
 /// A durable log of five segments.

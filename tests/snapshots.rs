@@ -13,6 +13,7 @@ fn store(storage: &MemoryStorage) -> Store {
     let options = Store::options().storage(Arc::new(storage.clone()));
     options
         .segment_len(4096)
+        .allocate_above(1 << 10)
         .snapshot_after(0)
         .open("/s")
         .unwrap()

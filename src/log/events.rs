@@ -23,6 +23,14 @@ impl Replayed<'_> {
             Self::Lost { first, .. } => *first,
         }
     }
+
+    /// What the event is about: a session, an agent, a multi-agent; `None` for lost ones.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) | Self::PayloadLost(event) => Some(event.subject),
+            Self::Lost { .. } => None,
+        }
+    }
 }
 
 /// An entry as an event.

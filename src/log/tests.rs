@@ -22,6 +22,7 @@ fn log_with(kind: u8) -> Store {
     };
     let options = WriterOptions {
         segment_len: 1 << 20,
+        allocate_above: 1 << 20,
     };
     let dir = Path::new("/s/sessions/x");
     let mut writer = LogWriter::create(Arc::clone(&storage), dir, options, birth).unwrap();
@@ -33,13 +34,13 @@ fn log_with(kind: u8) -> Store {
         extra: Arc::default(),
         payload: "{}".to_owned(),
     };
-    let drafts = [
+    let drafts = vec![
         draft(EventKind::SessionCreated, "x", 0),
         draft(EventKind::MessageAdded, "a", 0),
         draft(EventKind::Unknown(kind), "future", 9),
         draft(EventKind::MessageAdded, "a", 1),
     ];
-    writer.append(&drafts, 6).unwrap();
+    writer.append(drafts, 6).unwrap();
     Store::options().storage(storage).open("/s").unwrap()
 }
 

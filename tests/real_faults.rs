@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use sessionlog::{
     Durability, Environment, Error, RepairOptions, Session, Store, SystemEnvironment, Version,
@@ -275,7 +276,9 @@ fn creating_deleting_and_repairing_one_session_at_once_leaves_it_whole() {
         threads.map(|thread| thread.join().unwrap()).iter().sum()
     });
     assert!(written > 0);
-    let store = open();
+    // A child of another test has our descriptors, and with them the lock, between its fork and its exec.
+    let patient = Store::options().lock_wait(Duration::from_secs(10));
+    let store = patient.open(dir.path()).unwrap();
     append(&store.session("s").unwrap(), 1);
     assert!(store.verify("s").unwrap().is_ok());
     let strays: Vec<_> = std::fs::read_dir(dir.path().join("sessions"))

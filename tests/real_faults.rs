@@ -76,9 +76,10 @@ fn a_reader_of_a_file_that_is_cut_gets_an_error_and_no_wrong_data() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let session = store.session("s").unwrap();
+    // More than a reader holds in memory.
     let long = format!(
         r#"{{"role":"user","content":[{{"text":"{}"}}]}}"#,
-        "x".repeat(10_000)
+        "x".repeat(20_000)
     );
     for _ in 0..1_000 {
         let batch = session.batch().append_json("a", &long).unwrap();

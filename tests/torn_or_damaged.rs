@@ -35,12 +35,13 @@ fn log(messages: usize, width: usize) -> (SimDisk, Vec<PathBuf>) {
     (image, segments)
 }
 
-/// Where the frames of a segment are.
+/// Where the frames of a segment are. Behind the last one may be zeros that were allocated ahead.
 fn frames(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut starts: Vec<_> = (0..bytes.len())
         .filter(|at| bytes[*at..].starts_with(&MAGIC))
         .collect();
-    starts.push(bytes.len());
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    starts.push((last + 1).next_multiple_of(8));
     starts.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }
 
@@ -114,6 +115,19 @@ fn a_header_that_the_end_of_the_file_cuts_off_is_torn_with_the_frame_before_it()
     })
     .unwrap();
     is_cut_by_the_next_writer(&disk);
+}
+
+#[test]
+fn a_hole_in_what_a_later_frame_vouches_for_is_damage_though_it_looks_torn() {
+    let (disk, segments) = log(5, 200);
+    disk.damage(&segments[0], |bytes| {
+        let frame = frames(bytes)[2].clone();
+        bytes[frame].fill(0);
+    })
+    .unwrap();
+    let report = damage(&disk);
+    assert_eq!(report.len(), 1, "{report:?}");
+    assert_eq!(report[0].verdict, Verdict::Corrupt);
 }
 
 #[test]

@@ -145,7 +145,7 @@ JUDGEMENT = [
     ("looks torn: shorter than a header", "src/log/salvage.rs", "length < FRAME_HEADER_LEN as u64", "false",
      ["damage_is_isolated", "crash_swarm"]),
     ("damage below the watermark is corrupt", "src/log/judge.rs", "region.missing_from <= self.out.durable", "false",
-     ["repair_gives_back"]),
+     ["torn_or_damaged"]),
     ("watermarks of frames behind the damage", "src/log/pass.rs",
      "self.out.durable = self.out.durable.max(vouched);", "", ["repair_gives_back", "damage_is_isolated"]),
     ("closed segments are never torn", "src/log/judge.rs", "end.sealed || !open", "false",

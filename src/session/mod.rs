@@ -4,6 +4,7 @@ mod adopt;
 mod batch;
 mod commit;
 mod group;
+mod handle;
 mod op;
 mod plan;
 mod record;
@@ -27,6 +28,7 @@ use crate::{Error, Result, Version};
 pub use batch::Batch;
 pub(crate) use group::Group;
 use group::Inner;
+pub(crate) use handle::SessionHandle;
 pub(crate) use op::{Op, Sync};
 pub(crate) use plan::Plan;
 pub(crate) use record::{agent_record, session_record, with_members};
@@ -371,6 +373,8 @@ impl Drop for Session {
         if let Err(error) = self.shut() {
             tracing::warn!(session = %self.id, %error, "closing failed; what was acknowledged is safe");
         }
+        // Whoever looks through a handle this moment must not keep the next writer out.
+        self.group.lock().lock = None;
     }
 }
 

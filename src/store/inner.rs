@@ -13,6 +13,7 @@ use crate::session::{Durability, Group};
 use crate::storage::{EntryKind, OpenMode, Storage, StorageLock, read_full_at, write_all_at};
 use crate::{Error, Result, id};
 
+use super::companion::Companion;
 use super::flusher::Flusher;
 
 const FORMAT: u16 = 1;
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) snapshot_after: u64,
     pub(crate) flush_interval: Option<Duration>,
     pub(super) flusher: Arc<Flusher>,
+    pub(super) companion: Option<Arc<dyn Companion>>,
 }
 
 /// The content of the file `STORE`.
@@ -281,5 +283,13 @@ impl Inner {
             }
         }
         self.storage.remove_dir(dir)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(companion) = &self.companion {
+            companion.end();
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A store: a directory of sessions.
 
+mod companion;
 mod flusher;
 mod inner;
 mod options;
@@ -15,6 +16,7 @@ use crate::session::Session;
 use crate::view::View;
 use crate::{Error, Result, id};
 
+pub(crate) use companion::Companion;
 pub(crate) use inner::Inner;
 pub use options::StoreOptions;
 
@@ -50,7 +52,11 @@ impl Store {
     /// damaged, [`Error::UnsupportedVersion`] if a newer program wrote it.
     pub fn session(&self, id: &str) -> Result<Session> {
         id::check("session id", id)?;
-        Session::open(Arc::clone(&self.inner), id)
+        let mut open = || Session::open(Arc::clone(&self.inner), id);
+        match &self.inner.companion {
+            Some(companion) => companion.open(id, &mut open),
+            None => open(),
+        }
     }
 
     /// Opens a session for reading: no lock, beside any writer, as of now.

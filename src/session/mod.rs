@@ -333,9 +333,11 @@ impl Session {
 
     /// Makes the session's directory and its log, with this id or a random one; `false` if another writer was first.
     fn give_birth(&self, inner: &mut Inner, log_id: Option<[u8; 16]>) -> Result<bool> {
-        self.store.finish_replacement(&self.id)?;
-        self.store.create_session_dir(&self.dir)?;
         if inner.lock.is_none() {
+            self.store.create_store()?;
+            let _turn = self.store.lock_names()?;
+            self.store.finish_replacement(&self.id)?;
+            self.store.create_session_dir(&self.dir)?;
             inner.lock = self.lock_log()?;
             if inner.lock.is_none() {
                 return Ok(false);

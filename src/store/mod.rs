@@ -149,16 +149,22 @@ impl Store {
         let target = self.inner.session_dir(id);
         let storage = &*self.inner.storage;
         // The lock is held until the end, so that nobody takes the directory for a leftover.
-        let moved = result.and_then(|built| match storage.rename(&dir, &target) {
-            Ok(()) => Ok(built),
-            Err(_)
-                if storage
-                    .list(&target)
-                    .is_ok_and(|entries| !entries.is_empty()) =>
-            {
-                Err(exists())
+        let moved = result.and_then(|built| {
+            let _turn = self.inner.lock_names()?;
+            if self.inner.is_half_replaced(id) {
+                return Err(exists());
             }
-            Err(e) => Err(Error::io("rename", &dir)(e)),
+            match storage.rename(&dir, &target) {
+                Ok(()) => Ok(built),
+                Err(_)
+                    if storage
+                        .list(&target)
+                        .is_ok_and(|entries| !entries.is_empty()) =>
+                {
+                    Err(exists())
+                }
+                Err(e) => Err(Error::io("rename", &dir)(e)),
+            }
         });
         if moved.is_err() {
             // Best effort: the next import removes what is left.

@@ -55,8 +55,11 @@ fn credentials_and_buckets_that_are_wrong_or_missing() {
 
     let mut none = push();
     none.env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY")
         .env("AWS_METADATA_ENDPOINT", NO_ROLE);
     refused(&end(&mut none), 9, "AWS_ACCESS_KEY_ID is not set");
+    let half = end(push().env_remove("AWS_ACCESS_KEY_ID"));
+    refused(&half, 2, "look at the AWS_* variables");
     let wrong = end(push().env("AWS_ACCESS_KEY_ID", "other"));
     refused(&wrong, 2, "refused: 403 InvalidAccessKeyId");
     let nowhere = end(push().env("SESSIONLOG_REMOTE", "s3://elsewhere/p"));
@@ -217,6 +220,8 @@ fn import_and_export_answer_for_a_bucket_as_they_do_for_a_directory() {
         &["export", "t", "--to", "s3://sessions/p"],
     );
     refused(&missing, 3, "does not exist");
+    let nothing = ask(&server, dir.path(), &["import", "s3://sessions/p"]);
+    refused(&nothing, 3, "s3://sessions/p");
     let plain = run(
         dir.path(),
         &["import", "s3://sessions/p", "--endpoint", NO_ROLE],

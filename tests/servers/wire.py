@@ -27,7 +27,7 @@ from rgw import Server
 BINARY = sys.argv[1]
 SHORT = "--short" in sys.argv
 PROCESSES, ROUNDS = (8, 8) if SHORT else (16, 200)
-KILLS, RESTARTS, CUT_PUSHES = (25, 1, 20) if SHORT else (400, 5, 150)
+KILLS, RESTARTS, CUT_PUSHES = (25, 1, 8) if SHORT else (400, 5, 150)
 NORMAL = {0, 5}
 FAULTS = NORMAL | {9, 10}
 

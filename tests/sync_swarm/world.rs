@@ -29,6 +29,7 @@ pub(crate) struct World {
     brought_back: BTreeSet<String>,
     remote: Vec<Known>,
     texts: u64,
+    is_long: bool,
     forks: u64,
     /// The other session was deleted, and somebody was told so.
     pub(crate) is_other_deleted: bool,
@@ -62,6 +63,7 @@ impl World {
         });
         let devices = devices.collect();
         Self {
+            is_long: choice.choose("long texts", 4) == 0,
             choice,
             bucket,
             devices,
@@ -147,7 +149,10 @@ impl World {
 
     fn text(&mut self, at: usize) -> String {
         self.texts += 1;
-        let filler = "x".repeat(self.choice.choose("length", 600) as usize);
+        // Long enough now and then for a push to make sealed objects.
+        let is_long = self.is_long && self.choice.choose("long", 3) == 0;
+        let most = if is_long { 60_000 } else { 600 };
+        let filler = "x".repeat(self.choice.choose("length", most) as usize);
         format!(
             "{{\"role\":\"user\",\"n\":\"{at}-{}\",\"content\":\"{filler}\"}}",
             self.texts

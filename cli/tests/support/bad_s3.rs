@@ -1,7 +1,7 @@
 //! An S3 server in memory, only as much of one as sync needs, that can be made to misbehave.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -104,6 +104,10 @@ fn answer(request: &Request, objects: &Objects, manners: Manners) -> (&'static s
     let header = |name: &str| request.headers.get(name).map(|v| v.trim_matches('"'));
     if !header("authorization").is_some_and(|text| text.contains("Credential=test/")) {
         return error("403 Forbidden", "InvalidAccessKeyId");
+    }
+    if request.path.starts_with("/sessions?") {
+        let empty = "<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>";
+        return ("200 OK", 0, empty.into());
     }
     let Some(key) = request.path.strip_prefix("/sessions/") else {
         return error("404 Not Found", "NoSuchBucket");

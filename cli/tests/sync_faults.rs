@@ -199,6 +199,31 @@ fn a_damaged_local_log_is_not_pushed() {
 }
 
 #[test]
+fn what_the_local_log_lost_comes_back_from_the_remote() {
+    let server = BadS3::start(Manners::Good);
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), "a text to lose");
+    append(dir.path(), "b");
+    assert_eq!(ask(&server, dir.path(), &["push", "s"]).status, 0);
+    let shown = run(dir.path(), &["show", "s"], b"").stdout;
+    let segment = dir.path().join("sessions/s/00000000000000000001.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let at = bytes
+        .windows(9)
+        .position(|text| text == b"a text to")
+        .unwrap();
+    bytes[at..at + 9].fill(0xAA);
+    std::fs::write(&segment, bytes).unwrap();
+    let from = ["--json", "repair", "s", "--from", "s3://sessions/p"];
+    let repair = ask(&server, dir.path(), &from);
+    assert_eq!(repair.status, 0, "{repair:?}");
+    assert!(repair.stdout.contains("\"lost_versions\":[]"), "{repair:?}");
+    assert_eq!(run(dir.path(), &["show", "s"], b"").stdout, shown);
+    append(dir.path(), "c");
+    assert_eq!(ask(&server, dir.path(), &["push", "s"]).status, 0);
+}
+
+#[test]
 fn import_and_export_answer_for_a_bucket_as_they_do_for_a_directory() {
     let dir = tempfile::tempdir().unwrap();
     append(dir.path(), "a");

@@ -62,9 +62,11 @@ class Device:
         return done.returncode == 0 and answer["local"] == answer["remote"]
 
     def settle(self, endpoint, allowed=NORMAL):
-        for _ in range(1000):
+        for attempt in range(1000):
             if self.sync(endpoint, allowed):
                 return
+            # The next process of a device that lost comes a moment later.
+            time.sleep(random.uniform(0, 0.05 * min(attempt, 8)))
         raise RuntimeError(f"device {self.number} does not come to an end")
 
     def tidy(self):
@@ -83,7 +85,9 @@ def all_at_once(devices, work):
 
 def race(devices, endpoint):
     """Every process pushes at once, again and again; who loses rebases and goes on."""
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        if number % 20 == 0:
+            print(f"  round {number}", file=sys.stderr, flush=True)
         for device in devices:
             device.append()
         all_at_once(devices, lambda device: device.settle(endpoint))

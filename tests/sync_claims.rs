@@ -59,11 +59,13 @@ fn only_the_device_that_claimed_a_session_pushes_until_it_gives_it_up() {
     assert_eq!(claim.epoch, 2, "the fencing token never goes back");
 }
 
+type Work = Box<dyn FnOnce() + Send>;
+
 /// A way to the bucket on which something happens just before the next put of a head.
 #[derive(Clone)]
 struct Slow {
     bucket: MemoryRemote,
-    before: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    before: Arc<Mutex<Option<Work>>>,
 }
 
 impl std::fmt::Debug for Slow {
@@ -123,7 +125,7 @@ fn a_push_that_sleeps_through_a_collection_uploads_again() {
     let count = Arc::clone(&removed);
     let collect =
         move || *count.lock().unwrap() = other.syncer.collect("s", Duration::ZERO).unwrap();
-    *before.lock().unwrap() = Some(Box::new(collect) as Box<dyn FnOnce() + Send>);
+    *before.lock().unwrap() = Some(Box::new(collect));
     assert_eq!(one.syncer.push("s").unwrap().outcome, Outcome::Pushed);
     assert_eq!(
         *removed.lock().unwrap(),

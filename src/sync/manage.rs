@@ -260,20 +260,20 @@ impl Syncer {
         session_id: &str,
         change: &mut dyn FnMut(&mut Head, u64) -> Result<bool, SyncError>,
     ) -> Result<Head, SyncError> {
-        let mut doubt: Option<(Head, RemoteError)> = None;
+        // Every attempt that may have taken effect, or still may.
+        let mut doubts: Vec<(Head, RemoteError)> = Vec::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 self.remote.pause(attempt, self.random());
             }
             let found = self.existing(session_id);
             let Fetched { mut head, tag, .. } =
-                found.map_err(|e| overruled(session_id, doubt.as_ref(), e))?;
-            match doubt.take() {
-                Some((wanted, _)) if wanted == head => return Ok(head),
-                // Somebody else was first, and the answer said so.
-                Some((_, RemoteError::Precondition)) => {}
-                other => doubt = other,
+                found.map_err(|e| overruled(session_id, doubts.first(), e))?;
+            if doubts.iter().any(|(wanted, _)| *wanted == head) {
+                return Ok(head);
             }
+            // Somebody else was first, and the answer said so.
+            doubts.retain(|(_, source)| *source != RemoteError::Precondition);
             let now = self.store.inner.environment.now_us();
             if !change(&mut head, now)? {
                 return Ok(head);
@@ -284,18 +284,18 @@ impl Syncer {
                 Ok(_) => return Ok(head),
                 Err(SyncError::Remote { source, .. }) => match source {
                     RemoteError::Precondition | RemoteError::Ambiguous(_) => {
-                        doubt = Some((head, source));
+                        doubts.push((head, source));
                     }
                     source => {
                         let error = self.remote_error(session_id, source);
-                        return Err(overruled(session_id, doubt.as_ref(), error));
+                        return Err(overruled(session_id, doubts.first(), error));
                     }
                 },
                 Err(e) => return Err(e),
             }
         }
         let busy = SyncError::Busy(session_id.to_owned());
-        Err(overruled(session_id, doubt.as_ref(), busy))
+        Err(overruled(session_id, doubts.first(), busy))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The thread that pushes.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 use std::time::Instant;
 
 use crate::session::SessionHandle;
@@ -11,7 +11,7 @@ use crate::sync::{Remote, SyncError, Synced, Syncer};
 use crate::{Error, Result, Version};
 
 use super::Shared;
-use super::watched::Watched;
+use super::watched::{Phase, Retry, Watched, Work};
 
 /// A session to push, open or not.
 type Due = (String, Option<SessionHandle>);
@@ -45,17 +45,17 @@ impl Background {
                 break;
             }
         }
-        self.shared.lock().running = false;
+        self.shared.lock().phase = Phase::Ended;
         self.shared.changed.notify_all();
     }
 
     /// Waits for commits to come together; whether this is the last time, `None` if the store is gone.
     fn wait(&self) -> Option<bool> {
-        let idle = |work: &mut super::Work| !work.closing && !work.ended;
+        let idle = |work: &mut Work| work.phase == Phase::Running;
         let (work, after) = (self.shared.lock(), self.shared.after);
         let waited = self.shared.changed.wait_timeout_while(work, after, idle);
-        let work = waited.unwrap_or_else(PoisonError::into_inner).0;
-        (work.closing || !work.ended).then_some(work.closing)
+        let phase = waited.unwrap_or_else(PoisonError::into_inner).0.phase;
+        (phase != Phase::Left).then_some(phase == Phase::Closing)
     }
 
     /// Sessions with something that an earlier process did not get to push.
@@ -72,7 +72,7 @@ impl Background {
                     let left = || Watched::left(local, pushed);
                     work.watched.entry(id).or_insert_with(left);
                 }
-                if work.closing || work.ended {
+                if work.phase != Phase::Running {
                     return;
                 }
             }
@@ -147,12 +147,12 @@ impl Background {
             if is_down {
                 work.network.failed(after);
             } else {
-                work.network = super::watched::Retry::default();
+                work.network = Retry::default();
             }
             if let Some(watched) = work.watched.get_mut(&id) {
                 watched.note(result, after);
             }
-            if is_down || (work.ended && !closing) {
+            if is_down || work.phase == Phase::Left {
                 break;
             }
         }
@@ -169,11 +169,14 @@ impl Background {
     }
 
     /// A session that is not open in this process. What its last writer left in doubt is made durable by opening
-    /// it, while nobody here can open it too.
+    /// it, while nobody here can open it too; if somebody is opening a session this moment, that is left for later.
     fn read_closed(&self, id: &str) -> Result<Local, SyncError> {
         Local::read_settled(&self.store, id, || {
-            let turn = self.shared.opening.write();
-            let _turn = turn.unwrap_or_else(PoisonError::into_inner);
+            let _turn = match self.shared.opening.try_write() {
+                Ok(turn) => turn,
+                Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+            };
             let work = self.shared.lock();
             let is_open = |watched: &Watched| watched.session.is_some();
             if work.watched.get(id).is_some_and(is_open) {

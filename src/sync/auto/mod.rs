@@ -14,7 +14,7 @@ use crate::{Error, Result, Version};
 use super::{Outcome, Remote};
 
 use background::Background;
-use watched::{Watched, Work};
+use watched::{Phase, Watched, Work};
 
 /// Pushes the sessions of a store, a while after each commit, from a thread of its own: see
 /// [`StoreOptions::remote`]. A clone is the same.
@@ -87,9 +87,12 @@ impl AutoSync {
     pub fn close(&self, wait: Duration) -> Vec<AutoStatus> {
         let end = Instant::now() + wait;
         let mut work = self.shared.lock();
-        work.closing = true;
+        if work.phase == Phase::Running {
+            work.phase = Phase::Closing;
+        }
         self.shared.changed.notify_all();
-        while work.running && Instant::now() < end {
+        let goes_on = |phase| ![Phase::Fresh, Phase::Ended].contains(&phase);
+        while goes_on(work.phase) && Instant::now() < end {
             let left = end.saturating_duration_since(Instant::now());
             let waited = self.shared.changed.wait_timeout(work, left);
             work = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -115,7 +118,7 @@ impl StoreOptions {
 impl Companion for Pusher {
     fn begin(&self, store: Store) -> Result<()> {
         let mut work = self.shared.lock();
-        if work.begun {
+        if work.phase != Phase::Fresh {
             return Err(Error::InvalidInput {
                 what: store.path().display().to_string(),
                 reason: "its AutoSync goes with another store; make one for each".to_owned(),
@@ -126,7 +129,7 @@ impl Companion for Pusher {
         let thread = Builder::new().name("sessionlog-sync".to_owned());
         let spawned = thread.spawn(move || background.run());
         spawned.map_err(Error::io("start a thread for", &path))?;
-        (work.begun, work.running) = (true, true);
+        work.phase = Phase::Running;
         Ok(())
     }
 
@@ -140,7 +143,11 @@ impl Companion for Pusher {
     }
 
     fn end(&self) {
-        self.shared.lock().ended = true;
+        let mut work = self.shared.lock();
+        if work.phase == Phase::Running {
+            work.phase = Phase::Left;
+        }
+        drop(work);
         self.shared.changed.notify_all();
     }
 }

@@ -18,12 +18,21 @@ pub(super) struct Work {
     pub(super) watched: BTreeMap<String, Watched>,
     /// After a failure of the remote itself no session is tried before its time.
     pub(super) network: Retry,
-    pub(super) begun: bool,
-    pub(super) running: bool,
+    pub(super) phase: Phase,
+}
+
+/// How far the background is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No store was opened with it yet.
+    #[default]
+    Fresh,
+    Running,
     /// One more attempt, then it ends.
-    pub(super) closing: bool,
-    /// It ends at once.
-    pub(super) ended: bool,
+    Closing,
+    /// The store is gone; it ends at once.
+    Left,
+    Ended,
 }
 
 /// When to try again.

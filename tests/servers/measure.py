@@ -45,21 +45,26 @@ def timed(what, work):
     return seconds
 
 
-def run(store, *command, stdin=b"", remote=True):
-    """Runs a command; its peak memory in MiB."""
+def run(store, *command, lines=(), remote=True):
+    """Runs a command; the peak of its memory in MiB, as the kernel keeps it (VmHWM)."""
     at = ["--remote", "s3://sessions/measure", "--endpoint", proxy.endpoint, "--allow-http"] if remote else []
     process = subprocess.Popen([args.binary, "--store", store, "-q", *command, *at], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    process.stdin.write(stdin)
+    for line in lines:
+        process.stdin.write(line)
     process.stdin.close()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"{command}: {status}")
-    return usage.ru_maxrss // 1024
+    peak = 0
+    while process.poll() is None:
+        with open(f"/proc/{process.pid}/status") as status:
+            peak = max([peak, *(int(line.split()[1]) for line in status if line.startswith("VmHWM"))])
+        time.sleep(0.005)
+    if process.returncode != 0:
+        sys.exit(f"{command}: {process.returncode}")
+    return peak // 1024
 
 
 def append(store, session, count, length=500):
-    lines = "".join(json.dumps(message(i, length)) + "\n" for i in range(count))
-    run(store, "append", session, "--batch", "100", stdin=lines.encode(), remote=False)
+    lines = ((json.dumps(message(i, length)) + "\n").encode() for i in range(count))
+    run(store, "append", session, "--batch", "100", lines=lines, remote=False)
 
 
 def ours(root):
@@ -118,7 +123,8 @@ def page(restore, read):
     version = subprocess.run([args.binary, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     cores, kernel, load = os.cpu_count(), platform.release(), os.getloadavg()[0]
     print("# Sync over a slow network\n")
-    print("One run of `python3 tests/servers/measure.py SESSIONLOG > docs/benchmarks/sync.md`: the command line, a process for each")
+    options = f" --reference {args.reference}" if args.reference != 10_000 else ""
+    print(f"One run of `python3 tests/servers/measure.py SESSIONLOG{options} > docs/benchmarks/sync.md`: the command line, a process for each")
     print(f"row, against Ceph's radosgw on the same machine, each request held up for {args.delay * 1000:.0f} ms by a proxy. Messages have 550 bytes,")
     print("those of the large session 1,050. Memory is the peak of the process (VmHWM).\n")
     print(f"{version}; {cores} cores, Linux {kernel}, load {load:.1f} when it ended.\n")

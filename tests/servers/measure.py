@@ -127,15 +127,15 @@ def page(restore, read):
     print(f"One run of `python3 tests/servers/measure.py SESSIONLOG{options} > docs/benchmarks/sync.md`: the command line, a process for each")
     print(f"row, against Ceph's radosgw on the same machine, each request held up for {args.delay * 1000:.0f} ms by a proxy. Messages have 550 bytes,")
     print("those of the large session 1,050. Memory is the peak of the process (VmHWM).\n")
-    print(f"{version}; {cores} cores, Linux {kernel}, load {load:.1f} when it ended.\n")
+    priority = "real-time priority (chrt -r 1) for all of it, server and reference too" if os.sched_getscheduler(0) else "normal priority"
+    print(f"{version}; {cores} cores, Linux {kernel}, load {load:.1f} when it ended; {priority}.\n")
     print("| what | seconds | requests | memory |\n|---|---:|---:|---:|")
     for what, seconds, requests, mib in rows:
         print(f"| {what} | {seconds:.2f} | {requests:,} | {f'{mib} MiB' if mib else ''} |")
     if read:
         each = read / args.reference * args.messages
-        print(f"\nRestoring {args.messages:,} messages took the reference {each:.1f} s", end="")
-        print("" if args.messages == args.reference else f" (from {args.reference:,}, by the message)", end="")
-        print(f", and us {restore:.2f} s: {each / restore:.0f} times as long.")
+        took = "took" if args.messages == args.reference else f"would take, at {read / args.reference * 1000:.1f} ms a message as with {args.reference:,},"
+        print(f"\nRestoring {args.messages:,} messages {took} the reference {each:.0f} s; it took us {restore:.2f} s. That is {each / restore:.0f} times as long.")
 
 
 with tempfile.TemporaryDirectory() as root:

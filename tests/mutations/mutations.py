@@ -5,6 +5,8 @@ expression that is replaced; without marks it is all of the text. An empty repla
 occur exactly once in the file. A test is the name of a file in tests/, `lib` for the unit tests, or `cli/<name>`.
 """
 
+from sync import SYNC
+
 SYNCS = [
     ("fdatasync before the acknowledgement", "src/session/group.rs",
      "unsynced.file.sync_data()", "Ok(())", ["acknowledgement_order"]),
@@ -207,4 +209,4 @@ USE = [
      ["frames_that_do_not_belong"]),
 ]
 
-MUTATIONS = SYNCS + FORMAT + ORDER + JUDGEMENT + USE
+MUTATIONS = SYNCS + FORMAT + ORDER + JUDGEMENT + USE + SYNC

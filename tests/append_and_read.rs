@@ -68,6 +68,31 @@ fn a_conversation_survives_closing_and_reopening() {
 }
 
 #[test]
+fn the_last_messages_read_backwards_hide_what_was_redacted() {
+    let options = Store::options().storage(Arc::new(MemoryStorage::new()));
+    let store = options.open("/s").unwrap();
+    let session = store.session("x").unwrap();
+    for i in 0..5 {
+        session
+            .append_message("a", &message(&format!("secret {i}")))
+            .unwrap();
+    }
+    session.redact_message("a", 3, &message("gone")).unwrap();
+    session.close().unwrap();
+    // Nothing but the end of the log was read by this view.
+    let view = store.read("x").unwrap();
+    let last: Vec<_> = view
+        .messages("a")
+        .unwrap()
+        .last(2)
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(last[0].text(), message("gone").to_string());
+    assert!(last[0].is_redacted());
+    assert_eq!(last[1].text(), message("secret 4").to_string());
+}
+
+#[test]
 fn a_redaction_hides_the_original_and_the_state_follows_its_syncs() {
     let store = Store::options()
         .storage(Arc::new(MemoryStorage::new()))

@@ -49,7 +49,7 @@ fn a_power_cut_at_any_operation_of_a_delete_leaves_the_session_whole_or_gone() {
                         deleted.is_err(),
                         "operation {at}: a deleted session came back"
                     );
-                    assert!(view.damage().unwrap().is_empty(), "operation {at}");
+                    assert_eq!(view.damage().unwrap(), [], "operation {at}, {policy:?}");
                     assert_eq!(view.messages("a").unwrap().count(), 40, "operation {at}");
                     after.delete("s").unwrap();
                 }

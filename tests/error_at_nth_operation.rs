@@ -9,6 +9,7 @@ fn store(disk: &SimDisk) -> Result<Store> {
     let options = Store::options().storage(Arc::new(disk.clone()));
     options
         .segment_len(4096)
+        .allocate_above(1 << 10)
         .snapshot_after(4096)
         .open("/dir/store")
 }

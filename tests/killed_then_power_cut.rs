@@ -11,6 +11,7 @@ fn store(disk: &SimDisk) -> Result<Store> {
     let options = Store::options().storage(Arc::new(disk.clone()));
     options
         .segment_len(2048)
+        .allocate_above(1 << 10)
         .snapshot_after(2048)
         .open("/store")
 }

@@ -21,7 +21,7 @@ const POLICIES: [Policy; 5] = [
 
 fn try_store(disk: &SimDisk) -> Result<Store> {
     let options = Store::options().storage(Arc::new(disk.clone()));
-    options.segment_len(4096).open("/s")
+    options.segment_len(4096).allocate_above(1 << 10).open("/s")
 }
 
 fn store(disk: &SimDisk) -> Store {

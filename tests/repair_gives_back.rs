@@ -13,6 +13,7 @@ fn store(storage: &MemoryStorage) -> Store {
     Store::options()
         .storage(Arc::new(storage.clone()))
         .segment_len(4096)
+        .allocate_above(1 << 10)
         .open("/s")
         .unwrap()
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::storage::{EntryKind, Storage};
+use crate::storage::{EntryKind, OpenMode, Storage};
 use crate::{Error, Result};
 
 /// The writer's lock file.
@@ -11,6 +11,8 @@ pub(crate) const LOCK: &str = "LOCK";
 /// The directory for bytes that left the log.
 pub(crate) const QUARANTINE: &str = "quarantine";
 const DIGITS: usize = 20;
+/// Of so many segments the lengths are looked up.
+const MEASURED: usize = 4;
 
 /// What is in a session's directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,22 @@ impl Listing {
         listing.snapshots.sort_unstable();
         listing.strays.sort_unstable();
         Ok(Some(listing))
+    }
+
+    /// How many bytes the segments before the last one have. Of many, each is taken to have the usual length: only a few
+    /// can be less than what is worth knowing and each much longer.
+    pub(crate) fn sealed_len(&self, storage: &dyn Storage, dir: &Path, usual: u64) -> Result<u64> {
+        let sealed = &self.segments[..self.segments.len().saturating_sub(1)];
+        if sealed.len() > MEASURED {
+            return Ok(usual.saturating_mul(sealed.len() as u64));
+        }
+        let len_of = |base: &u64| {
+            let path = segment_path(dir, *base);
+            let file = storage.open(&path, OpenMode::Read);
+            let len = file.and_then(|file| file.len());
+            len.map_err(Error::io("read the length of", &path))
+        };
+        sealed.iter().map(len_of).sum()
     }
 
     /// Whether the directory holds no trace of a log: a creation that never finished.

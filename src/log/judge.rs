@@ -109,7 +109,10 @@ impl Pass {
             self.advance(expect);
         }
         if let Some(region) = torn {
-            let length = segment.len - region.offset;
+            let regions = regions.iter().map(|r| r.offset + r.length);
+            let spots = spots.iter().map(|s| s.offset + s.header.frame_len());
+            let until = regions.chain(spots).max().unwrap_or(region.offset);
+            let length = until - region.offset;
             let damage = damages(&end.path, region, Verdict::Torn).next();
             let damage = damage.map(|damage| Damage { length, ..damage });
             self.out.torn = damage.map(|d| {

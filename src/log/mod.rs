@@ -1,5 +1,6 @@
 //! One log: a directory of segments, its writer and its readers.
 
+mod active;
 mod classify;
 mod commits;
 mod copy;
@@ -30,6 +31,7 @@ mod tail;
 mod tests;
 mod writer;
 
+pub(crate) use active::WriterOptions;
 pub(crate) use directory::{Listing, snapshot_path};
 pub(crate) use encode::Draft;
 pub(crate) use events::{Replayed, events};
@@ -39,4 +41,4 @@ pub(crate) use recover::{Recovery, recover};
 pub(crate) use repair::repair;
 pub(crate) use segment::SegmentFile;
 pub(crate) use tail::{Backward, Stop, Tip};
-pub(crate) use writer::{Birth, LogWriter, WriterOptions};
+pub(crate) use writer::{Birth, Haste, LogWriter};

@@ -1,4 +1,4 @@
-//! Buffered events: in memory, until they are written as one frame.
+//! Staged events: in memory, until they are written as one frame.
 
 use super::encode::Draft;
 
@@ -21,6 +21,11 @@ impl Pending {
     /// How many events there are.
     pub(super) fn len(&self) -> u64 {
         self.events.len() as u64
+    }
+
+    /// At most so many bytes will be written.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether a commit of so many events, bytes and this time can join.

@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::Result;
-use crate::Version;
 use crate::damage::Damage;
 use crate::storage::{OpenMode, Storage};
+use crate::{Error, Result, Version};
 
 use super::directory::Listing;
 use super::events::Replayed;
-use super::pass::{Pass, is_frameless};
+use super::pass::Pass;
 use super::salvage::Hole;
-use super::scan::Expect;
+use super::scan::{Expect, has_first_frame};
 use super::segment::SegmentFile;
 use super::stats::SegmentStats;
 
@@ -152,9 +151,13 @@ impl LogReader {
             first = bases
                 .partition_point(|base| *base <= since.version + 1)
                 .saturating_sub(1);
-            // An interrupted roll is finished in the segment before a last one without frames.
-            if open(bases.len() - 1)?.is_some_and(|last| is_frameless(&last)) {
-                first = first.min(bases.len().saturating_sub(2));
+            // An interrupted roll is finished in the segment before a last one without frames. Of a last one whose first
+            // frame is torn, only that segment knows the greatest epoch.
+            if let Some(last) = open(bases.len() - 1)? {
+                let has_frame = has_first_frame(last.file, last.len);
+                if !has_frame.map_err(Error::io("read", &last.path))? {
+                    first = first.min(bases.len().saturating_sub(2));
+                }
             }
             pass.expect.version = bases[first];
         }

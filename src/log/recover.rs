@@ -7,10 +7,10 @@ use crate::format::SEGMENT_HEADER_LEN;
 use crate::storage::{OpenMode, Storage, StorageFile, read_full_at, write_all_at};
 use crate::{Error, Result};
 
+use super::active::seal_segment;
 use super::directory::{Listing, segment_path};
 use super::quarantine::{Range, set_aside};
 use super::reader::{Scanned, SegmentEnd};
-use super::writer::seal_segment;
 
 const CHUNK: u64 = 1 << 20;
 

@@ -105,6 +105,9 @@ pub(crate) struct Salvaged {
 /// Salvages `window` from `from` on, where `expect` is what should have come there. `next_base` is the base
 /// version of the next segment, if there is one.
 ///
+/// Zeros at the end of the last segment are space that was never used: the file counts as ending before them, or every
+/// damage to the last commit would have the holes of a torn write behind it.
+///
 /// `durable` is the watermark so far if a crash may have torn the segment's tail: there, a frame above the
 /// watermark is taken only whole, because a torn write can leave any part of it.
 pub(crate) fn salvage(
@@ -116,6 +119,9 @@ pub(crate) fn salvage(
 ) -> io::Result<Salvaged> {
     // The file may end within its header.
     let from = from.min(window.len());
+    if next_base.is_none() {
+        window.trim(from)?;
+    }
     let mut found = find_frames(window, from, expect.salt)?;
     if let Some(durable) = durable {
         let watermark = found.durable.max(durable);

@@ -34,6 +34,22 @@ impl Window {
         self.len
     }
 
+    /// Moves the end back over zeros, down to `from`: they are space that was never used. A frame ends at a multiple
+    /// of 8 and in bytes that are not all zero.
+    pub(crate) fn trim(&mut self, from: u64) -> io::Result<()> {
+        while self.len > from {
+            let start = self.len.saturating_sub(CHUNK as u64).max(from);
+            let bytes = self.get(start, (self.len - start) as usize)?;
+            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+                let end = (start + last as u64 + 1).next_multiple_of(8);
+                self.len = end.min(self.len);
+                return Ok(());
+            }
+            self.len = start;
+        }
+        Ok(())
+    }
+
     /// The `want` bytes at `offset`; fewer at the end of the file.
     pub(crate) fn get(&mut self, offset: u64, want: usize) -> io::Result<&[u8]> {
         let want = want.min(self.len.saturating_sub(offset) as usize);
@@ -42,10 +58,18 @@ impl Window {
             let load = want
                 .max(CHUNK)
                 .min(self.len.saturating_sub(offset) as usize);
+            // What is held of these bytes already moves to the front.
+            let passed = match offset.checked_sub(self.start) {
+                Some(passed) => (passed as usize).min(self.buf.len()),
+                None => self.buf.len(),
+            };
+            self.buf.drain(..passed);
+            let kept = self.buf.len();
             self.start = offset;
             self.buf.resize(load, 0);
-            let got = read_full_at(&*self.file, &mut self.buf, offset)?;
-            self.buf.truncate(got);
+            let got = read_full_at(&*self.file, &mut self.buf[kept..], offset + kept as u64);
+            self.buf.truncate(kept + got.as_ref().unwrap_or(&0));
+            got?;
         }
         let from = ((offset - self.start) as usize).min(self.buf.len());
         let to = (from + want).min(self.buf.len());
@@ -228,6 +252,16 @@ impl Scan {
             Ok(header)
         }))
     }
+}
+
+/// Whether a whole frame follows the segment's header.
+pub(crate) fn has_first_frame(file: Arc<dyn StorageFile>, len: u64) -> io::Result<bool> {
+    let (mut window, at) = (Window::new(file, len), SEGMENT_HEADER_LEN as u64);
+    let Ok(header) = FrameHeader::decode(window.get(at, FRAME_HEADER_LEN)?) else {
+        return Ok(false);
+    };
+    let bytes = window.get(at, header.frame_len() as usize)?;
+    Ok(whole_frame(header, bytes).is_ok())
 }
 
 /// Decodes a frame and checks everything that it holds.

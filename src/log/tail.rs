@@ -17,8 +17,9 @@ use super::reader::LogReader;
 use super::scan::whole_frame;
 use super::segment::SegmentFile;
 
-/// How much is read at once on the way back, in bytes.
-const CHUNK: u64 = 64 << 10;
+/// How much is read at once on the way back, in bytes: two of these pass over the space that a writer may have allocated
+/// ahead and hold some fifty messages of 1 KiB.
+const CHUNK: u64 = 60 << 10;
 
 /// Walks a log backwards, frame by frame. Each frame is checked by itself and against the one after it.
 #[derive(Clone, Debug)]
@@ -106,6 +107,11 @@ impl Backward {
         Ok(Some(back))
     }
 
+    /// Whether the whole log is known to have at most `len` bytes.
+    pub(crate) fn is_within(&self, len: u64) -> bool {
+        self.bases.is_empty() && self.bytes <= len
+    }
+
     /// The frame before the last one that was met.
     pub(crate) fn back(&mut self) -> Result<Result<Met<'_>, Stop>> {
         let (header, offset) = match self.step()? {
@@ -152,8 +158,10 @@ impl Backward {
                 self.segment = None;
                 continue;
             }
-            let path = super::directory::segment_path(&self.reader.dir, walk.base);
-            let header = walk.load().map_err(Error::io("read", &path))?;
+            let header = walk.load().map_err(|e| {
+                let path = super::directory::segment_path(&self.reader.dir, walk.base);
+                Error::io("read", &path)(e)
+            })?;
             // A SEAL that nothing follows means that the next segment is lost.
             let header = header.filter(|h| h.kind != Kind::Seal || self.wanted.is_some());
             let Some(header) = header else {
@@ -212,7 +220,7 @@ impl Backward {
 }
 
 impl Walk {
-    /// Moves the end back over the zeros of preallocated space.
+    /// Moves the end back over the zeros of preallocated space, and reads what is before them.
     fn skip_zeros(&mut self) -> io::Result<()> {
         while self.end > SEGMENT_HEADER_LEN as u64 {
             let from = self
@@ -229,7 +237,8 @@ impl Walk {
                 self.end = (self.start + last as u64 + 1)
                     .next_multiple_of(8)
                     .min(self.end);
-                return Ok(());
+                let floor = SEGMENT_HEADER_LEN as u64;
+                return self.fill(self.end.saturating_sub(CHUNK).max(floor), self.end);
             }
             self.end = from;
         }
@@ -273,9 +282,17 @@ impl Walk {
             return Ok(());
         }
         let start = from.min(to.saturating_sub(CHUNK));
-        self.buf.resize((to - start) as usize, 0);
-        let got = read_full_at(&*self.file, &mut self.buf, start)?;
-        self.buf.truncate(got);
+        // What is there already and still needed is behind what is read now.
+        let end = self.start + self.buf.len() as u64;
+        let is_behind = start < self.start && (self.start..=end).contains(&to);
+        let kept = if is_behind { to - self.start } else { 0 };
+        let missing = (to - start - kept) as usize;
+        self.buf.resize(missing + kept as usize, 0);
+        self.buf.copy_within(..kept as usize, missing);
+        let got = read_full_at(&*self.file, &mut self.buf[..missing], start)?;
+        if got < missing {
+            self.buf.truncate(got);
+        }
         self.start = start;
         Ok(())
     }

@@ -7,21 +7,13 @@ use std::sync::Arc;
 use crate::format::{
     Commit, FrameSpec, Kind, SEGMENT_HEADER_LEN, SegmentHeader, encode_frame, first_link,
 };
-use crate::storage::{OpenMode, Storage, StorageFile, write_all_at};
+use crate::storage::{Storage, StorageFile};
 use crate::{Error, Result, Version};
 
-use super::directory::segment_path;
+use super::active::{Active, WriterOptions};
 use super::encode::{Draft, check_size, encode_envelopes, encode_seal};
 use super::pending::Pending;
 use super::reader::{Scanned, Since};
-use super::stats::SegmentStats;
-
-/// Limits of a writer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WriterOptions {
-    /// A segment that would grow past this many bytes is sealed and a new one begun.
-    pub(crate) segment_len: u64,
-}
 
 /// Where a new log begins.
 #[derive(Clone, Copy, Debug)]
@@ -50,19 +42,8 @@ pub(crate) struct LogWriter {
     /// Buffered events, which come after `next_version`.
     pending: Pending,
     poisoned: bool,
-    /// The commit that the last sealed segment ends with, until somebody asks.
-    rolled: Option<Since>,
-}
-
-#[derive(Clone, Debug)]
-struct Active {
-    base: u64,
-    no: u64,
-    path: PathBuf,
-    file: Arc<dyn StorageFile>,
-    /// Where the next frame goes.
-    offset: u64,
-    stats: SegmentStats,
+    /// The commit that the last sealed segment ends with, and about how long the sealed ones are, until somebody asks.
+    rolled: Option<(Since, u64)>,
 }
 
 /// What must be synced before an append is acknowledged.
@@ -72,6 +53,15 @@ pub(crate) struct Unsynced {
     pub(crate) path: PathBuf,
     /// Every event up to here is durable once `file` is synced.
     pub(crate) version: Version,
+}
+
+/// When a frame will be synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Haste {
+    /// At once: somebody waits for it.
+    Soon,
+    /// With others, some time.
+    Later,
 }
 
 impl LogWriter {
@@ -93,7 +83,7 @@ impl LogWriter {
             prev_len: 0,
             created_ms: birth.time_us / 1000,
         };
-        let segment = create_segment(&*storage, dir, &header)?;
+        let segment = Active::create(&*storage, dir, &header)?;
         Ok(Self {
             storage,
             dir: dir.to_path_buf(),
@@ -123,17 +113,7 @@ impl LogWriter {
         let Some(last) = scanned.segments.last() else {
             return Err(Error::NotFound(format!("a segment in {}", dir.display())));
         };
-        let file = storage
-            .open(&last.path, OpenMode::Write)
-            .map_err(Error::io("open", &last.path))?;
-        let segment = Active {
-            base: last.base,
-            no: last.no,
-            path: last.path.clone(),
-            file: Arc::from(file),
-            offset: last.end,
-            stats: last.stats.clone(),
-        };
+        let segment = Active::resume(&*storage, last)?;
         Ok(Self {
             storage,
             dir: dir.to_path_buf(),
@@ -177,25 +157,17 @@ impl LogWriter {
         }
     }
 
-    /// Writes one commit; returns what must be synced before it is acknowledged. An error before the write
-    /// leaves the log as it was; an error of the write poisons the writer.
-    pub(crate) fn append(&mut self, drafts: &[Draft], time_us: u64) -> Result<Unsynced> {
-        self.check()?;
-        let envelopes = encode_envelopes(drafts)?;
-        let entries: Vec<(&[u8], &[u8])> = envelopes
-            .iter()
-            .zip(drafts)
-            .map(|(envelope, draft)| (envelope.as_slice(), draft.payload.as_bytes()))
-            .collect();
-        check_size(&entries)?;
-        self.spill()?;
-        let subjects: Vec<&str> = drafts.iter().map(|draft| &*draft.subject).collect();
-        self.write_commit(&entries, &subjects, time_us)
+    /// Writes one commit, in a frame of its own. An error before the write leaves the log as it was; an error of the
+    /// write poisons the writer.
+    pub(crate) fn append(&mut self, drafts: Vec<Draft>, time_us: u64) -> Result<()> {
+        self.spill(Haste::Later)?;
+        self.stage(drafts, time_us, Haste::Soon)?;
+        self.spill(Haste::Soon)
     }
 
     /// Keeps one commit in memory, to be written with others: see [`LogWriter::spill`]. It has the time that
-    /// [`LogWriter::buffered_time`] gave.
-    pub(crate) fn buffer(&mut self, drafts: Vec<Draft>, time_us: u64) -> Result<()> {
+    /// [`LogWriter::staged_time`] gave. An error leaves the log as it was, or the writer poisoned.
+    pub(crate) fn stage(&mut self, drafts: Vec<Draft>, time_us: u64, haste: Haste) -> Result<()> {
         self.check()?;
         let envelopes = encode_envelopes(&drafts)?;
         let entries = envelopes.iter().zip(&drafts);
@@ -203,18 +175,22 @@ impl LogWriter {
             .map(|(envelope, draft)| (envelope.as_slice(), draft.payload.as_bytes()))
             .collect();
         let size = check_size(&entries)?;
-        if !self.pending.takes(drafts.len(), size, time_us) {
-            self.spill()?;
+        let rolls = haste == Haste::Soon && self.is_full(self.pending.bytes() + size);
+        if rolls || !self.pending.takes(drafts.len(), size, time_us) {
+            self.spill(Haste::Later)?;
+        }
+        if rolls && self.is_full(size) {
+            self.roll(time_us)?;
         }
         self.pending.push(envelopes, drafts, size, time_us);
-        if self.pending.is_full() {
-            self.spill()?;
+        if haste == Haste::Later && self.pending.is_full() {
+            self.spill(Haste::Later)?;
         }
         Ok(())
     }
 
-    /// The time of a commit that is buffered now: events in one frame share it.
-    pub(crate) fn buffered_time(&self, now_us: u64) -> u64 {
+    /// The time of a commit that is staged now: events in one frame share it.
+    pub(crate) fn staged_time(&self, now_us: u64) -> u64 {
         self.pending.time(now_us)
     }
 
@@ -223,8 +199,8 @@ impl LogWriter {
         (self.pending.len() > 0).then_some(Version(self.next_version))
     }
 
-    /// Writes what is buffered, in one frame.
-    pub(crate) fn spill(&mut self) -> Result<()> {
+    /// Writes what is staged, in one frame.
+    pub(crate) fn spill(&mut self, haste: Haste) -> Result<()> {
         if self.pending.len() == 0 {
             return Ok(());
         }
@@ -232,14 +208,14 @@ impl LogWriter {
         let pending = std::mem::take(&mut self.pending);
         let entries: Vec<(&[u8], &[u8])> = pending.entries().collect();
         let subjects: Vec<&str> = pending.subjects().collect();
-        self.write_commit(&entries, &subjects, pending.time(0))
-            .map(drop)
+        let time_us = pending.time(0);
+        self.write_commit(&entries, &subjects, time_us, haste)
     }
 
     /// Writes a commit of another device, which must follow the last one here; its link stays the same.
-    pub(crate) fn adopt(&mut self, commit: &Commit, subjects: &[&str]) -> Result<Unsynced> {
+    pub(crate) fn adopt(&mut self, commit: &Commit, subjects: &[&str]) -> Result<()> {
         self.check()?;
-        self.spill()?;
+        self.spill(Haste::Later)?;
         if commit.first_version() != self.next_version || commit.prev_link() != self.link {
             return Err(Error::InvalidInput {
                 what: self.dir.display().to_string(),
@@ -253,7 +229,7 @@ impl LogWriter {
         let entries = commit.entries();
         let entries: Vec<(&[u8], &[u8])> =
             entries.iter().map(|e| (e.envelope, e.payload)).collect();
-        self.write_commit(&entries, subjects, commit.time_us())
+        self.write_commit(&entries, subjects, commit.time_us(), Haste::Soon)
     }
 
     fn write_commit(
@@ -261,26 +237,37 @@ impl LogWriter {
         entries: &[(&[u8], &[u8])],
         subjects: &[&str],
         time_us: u64,
-    ) -> Result<Unsynced> {
+        haste: Haste,
+    ) -> Result<()> {
         let size = check_size(entries)?;
-        if self.segment.offset + size > self.options.segment_len
-            && self.segment.offset > SEGMENT_HEADER_LEN as u64
-        {
+        // A roll syncs: of what nobody waits for, that is left to whoever syncs next, within bounds.
+        let syncs = self.durable + 1 < self.next_version;
+        let is_patient = haste == Haste::Later && syncs;
+        let waits = is_patient && self.segment.offset + size <= self.options.longest();
+        if self.is_full(size) && !waits {
             self.roll(time_us)?;
         }
         self.buf.clear();
         let spec = self.spec(Kind::Events, time_us);
         let header = encode_frame(spec, entries, &mut self.buf);
+        if haste == Haste::Soon {
+            self.segment.make_room(header.frame_len(), &self.options);
+        }
         self.write_frame()?;
-        self.segment.stats.frame(&header, self.segment.offset);
+        self.segment.wrote(&header);
         for (version, subject) in (self.next_version..).zip(subjects) {
             self.segment.stats.event(version, subject);
         }
-        self.segment.offset += header.frame_len();
         self.link = header.link();
         self.marked = spec.durable_version;
         self.next_version += entries.len() as u64;
-        Ok(self.unsynced())
+        Ok(())
+    }
+
+    /// Whether so many bytes more belong into the next segment.
+    fn is_full(&self, more: u64) -> bool {
+        let at = self.segment.offset;
+        at > SEGMENT_HEADER_LEN as u64 && at + more > self.options.segment_len
     }
 
     /// The log's id.
@@ -288,12 +275,11 @@ impl LogWriter {
         self.log_id
     }
 
-    /// Once after each roll: the log's id, the commit that the last sealed segment ends with, and how many
-    /// sealed segments there are.
+    /// Once after each roll: the log's id, the commit that the last sealed segment ends with, and about how many bytes
+    /// the sealed segments have.
     pub(crate) fn take_rolled(&mut self) -> Option<([u8; 16], Since, u64)> {
-        self.rolled
-            .take()
-            .map(|since| (self.log_id, since, self.segment.no - 1))
+        let (since, sealed) = self.rolled.take()?;
+        Some((self.log_id, since, sealed))
     }
 
     /// What a sync now would make durable.
@@ -316,18 +302,27 @@ impl LogWriter {
         tracing::error!(session = %self.dir.display(), "write failed: the session must be opened again");
     }
 
-    /// Writes a MARK if it tells more than the last frame; it needs no sync.
-    pub(crate) fn mark(&mut self, time_us: u64) -> Result<()> {
+    /// Ends the writing, after a flush: a segment that is longer than it should be is sealed. A MARK, if it tells more
+    /// than the last frame, and no space that is not used: neither needs a sync.
+    pub(crate) fn finish(&mut self, time_us: u64) -> Result<()> {
         self.check()?;
-        self.spill()?;
+        if self.is_full(0) {
+            self.roll(time_us)?;
+        }
+        self.mark(time_us)?;
+        self.trim()
+    }
+
+    fn mark(&mut self, time_us: u64) -> Result<()> {
+        self.check()?;
+        self.spill(Haste::Later)?;
         if self.marked >= self.durable {
             return Ok(());
         }
         self.buf.clear();
         let header = encode_frame(self.spec(Kind::Mark, time_us), &[], &mut self.buf);
         self.write_frame()?;
-        self.segment.stats.frame(&header, self.segment.offset);
-        self.segment.offset += header.frame_len();
+        self.segment.wrote(&header);
         self.marked = self.durable;
         Ok(())
     }
@@ -346,13 +341,20 @@ impl LogWriter {
     }
 
     fn write_frame(&mut self) -> Result<()> {
-        let written = write_all_at(&*self.segment.file, &self.buf, self.segment.offset);
+        let written = self.segment.write(&self.buf);
         let path = self.segment.path.clone();
         self.in_doubt("write", path, written)
     }
 
-    /// Ends the segment and begins the next: old synced, successor durable, SEAL synced, in that order.
+    fn trim(&mut self) -> Result<()> {
+        let trimmed = self.segment.trim();
+        let path = self.segment.path.clone();
+        self.in_doubt("cut", path, trimmed)
+    }
+
+    /// Ends the segment and begins the next: old cut to its frames and synced, successor durable, SEAL synced, in that order.
     fn roll(&mut self, time_us: u64) -> Result<()> {
+        self.trim()?;
         let synced = self.segment.file.sync_data();
         self.in_doubt("fdatasync", self.segment.path.clone(), synced)?;
         self.durable = self.next_version - 1;
@@ -365,7 +367,7 @@ impl LogWriter {
             prev_len: self.segment.offset,
             created_ms: time_us / 1000,
         };
-        let next = create_segment(&*self.storage, &self.dir, &header);
+        let next = Active::create(&*self.storage, &self.dir, &header);
         let next = next.inspect_err(|_| self.poison())?;
         self.buf.clear();
         let seal = self.segment.stats.seal(self.next_version);
@@ -374,11 +376,17 @@ impl LogWriter {
         let synced = self.segment.file.sync_data();
         self.in_doubt("fdatasync", self.segment.path.clone(), synced)?;
         tracing::debug!(segment = %next.path.display(), base = next.base, "rolled");
-        self.segment = next;
-        self.rolled = Some(Since {
+        let before = self
+            .segment
+            .no
+            .saturating_sub(1)
+            .saturating_mul(self.options.segment_len);
+        let since = Since {
             version: self.durable,
             link: self.link,
-        });
+        };
+        self.rolled = Some((since, before.saturating_add(self.segment.offset)));
+        self.segment = next;
         Ok(())
     }
 
@@ -397,61 +405,4 @@ impl LogWriter {
             }
         })
     }
-}
-
-/// Writes and syncs the SEAL that an interrupted roll did not get to.
-pub(super) fn seal_segment(
-    file: &dyn StorageFile,
-    path: &Path,
-    scanned: &Scanned,
-    index: usize,
-) -> Result<()> {
-    let segment = &scanned.segments[index];
-    let next = scanned.segments.get(index + 1);
-    let next_base = next.map_or(scanned.expect.version, |next| next.base);
-    let spec = FrameSpec {
-        kind: Kind::Seal,
-        first_version: next_base,
-        durable_version: next_base - 1,
-        salt: scanned.salt,
-        epoch: scanned.epoch,
-        offset: segment.end as u32,
-        prev_link: segment.link.unwrap_or_else(|| first_link(&scanned.log_id)),
-        time_us: scanned.time_us,
-    };
-    let mut bytes = Vec::new();
-    encode_seal(spec, &segment.stats.seal(next_base), &mut bytes);
-    write_all_at(file, &bytes, segment.end).map_err(Error::io("write", path))?;
-    file.sync_data().map_err(Error::io("fdatasync", path))
-}
-
-fn create_segment(storage: &dyn Storage, dir: &Path, header: &SegmentHeader) -> Result<Active> {
-    let path = segment_path(dir, header.base_version);
-    let temporary = path.with_extension("seg.tmp");
-    match storage.remove_file(&temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            return Err(Error::io("remove", &temporary)(e));
-        }
-        _ => {}
-    }
-    let file = storage
-        .open(&temporary, OpenMode::CreateNew)
-        .map_err(Error::io("create", &temporary))?;
-    write_all_at(&*file, &header.encode(), 0).map_err(Error::io("write", &temporary))?;
-    file.sync_data()
-        .map_err(Error::io("fdatasync", &temporary))?;
-    storage
-        .rename(&temporary, &path)
-        .map_err(Error::io("rename", &temporary))?;
-    storage
-        .sync_dir(dir)
-        .map_err(Error::io("sync directory", dir))?;
-    Ok(Active {
-        base: header.base_version,
-        no: header.segment_no,
-        path,
-        file: Arc::from(file),
-        offset: SEGMENT_HEADER_LEN as u64,
-        stats: SegmentStats::default(),
-    })
 }

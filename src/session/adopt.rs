@@ -114,7 +114,7 @@ impl Session {
             self.give_birth(&mut inner, Some(log_id))?;
         }
         if let Some(writer) = &mut inner.writer {
-            writer.append(&planned.drafts, time_us)?;
+            writer.append(planned.drafts, time_us)?;
             self.written(&mut inner, planned.state);
         }
         Ok(inner.state.version())

@@ -1,5 +1,6 @@
-//! One commit: checked, planned, written, synced, acknowledged, in that order.
+//! One commit: checked, planned, staged, written, synced, acknowledged, in that order.
 
+use crate::log::Haste;
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use crate::{Error, Result, Version};
@@ -36,8 +37,8 @@ impl Session {
             let is_buffered = durability == Durability::Buffered;
             let now = self.store.environment.now_us();
             let now = match &inner.writer {
-                Some(writer) if is_buffered => writer.buffered_time(now),
-                _ => now,
+                Some(writer) => writer.staged_time(now),
+                None => now,
             };
             let plan = Plan::new(&self.id, inner.state.clone(), ops, now)?;
             if plan.drafts.is_empty() {
@@ -55,11 +56,12 @@ impl Session {
                 continue;
             };
             let (version, message_id) = (plan.state.version(), plan.message_id);
-            if is_buffered {
-                writer.buffer(plan.drafts, now)?;
+            let haste = if is_buffered {
+                Haste::Later
             } else {
-                writer.append(&plan.drafts, now)?;
-            }
+                Haste::Soon
+            };
+            writer.stage(plan.drafts, now, haste)?;
             self.written(&mut inner, plan.state);
             if is_buffered {
                 drop(inner);
@@ -75,7 +77,7 @@ impl Session {
         }
     }
 
-    /// Takes note of a commit that was written or buffered: the session is at `state` now.
+    /// Takes note of a commit that was written or staged: the session is at `state` now.
     pub(super) fn written(&self, inner: &mut Inner, state: State) {
         let before = std::mem::replace(&mut inner.state, state);
         let Some(writer) = &mut inner.writer else {

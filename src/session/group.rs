@@ -15,7 +15,7 @@ use std::{
     thread::yield_now,
 };
 
-use crate::log::{LogWriter, Recovery};
+use crate::log::{Haste, LogWriter, Recovery};
 use crate::state::State;
 use crate::storage::StorageLock;
 use crate::{Error, Result, Version};
@@ -41,9 +41,10 @@ pub(crate) struct Inner {
     pub(super) unbuffered: State,
     /// A thread is syncing; the others wait for it.
     syncing: bool,
-    /// How many threads wait for something to be durable, the one that syncs included.
-    waiting: usize,
-    /// How many waited at the last sync.
+    /// How many threads wait for the next sync. Those that the last one served are not among them, though they may
+    /// not have woken up yet.
+    arrived: usize,
+    /// How many the last sync served.
     shared: usize,
     /// Somebody will flush what is buffered.
     pub(super) flush_is_due: bool,
@@ -85,7 +86,7 @@ impl Group {
     /// Writes what is buffered, so that readers see it.
     pub(super) fn spill(&self) -> Result<()> {
         match &mut self.lock().writer {
-            Some(writer) => writer.spill(),
+            Some(writer) => writer.spill(Haste::Later),
             None => Ok(()),
         }
     }
@@ -97,27 +98,20 @@ impl Group {
         mut inner: MutexGuard<'s, Inner>,
         version: Version,
     ) -> Result<()> {
-        inner.waiting += 1;
-        let (mut inner, result) = self.wait(inner, version);
-        inner.waiting -= 1;
-        result
-    }
-
-    fn wait<'s>(
-        &'s self,
-        mut inner: MutexGuard<'s, Inner>,
-        version: Version,
-    ) -> (MutexGuard<'s, Inner>, Result<()>) {
+        let mut is_counted = false;
         loop {
             let Some(writer) = &inner.writer else {
-                return (inner, Ok(()));
+                return Ok(());
             };
             if writer.durable() >= version {
-                return (inner, Ok(()));
+                return Ok(());
             }
             if writer.check().is_err() {
                 let failed = io::Error::other("the shared sync failed");
-                return (inner, Err(self.unknown("fdatasync", failed)));
+                return Err(self.unknown("fdatasync", failed));
+            }
+            if !std::mem::replace(&mut is_counted, true) {
+                inner.arrived += 1;
             }
             if inner.syncing {
                 let woken = self.synced.wait(inner);
@@ -130,9 +124,7 @@ impl Group {
             (inner, result) = self.sync(inner);
             inner.syncing = false;
             self.synced.notify_all();
-            if result.is_err() {
-                return (inner, result);
-            }
+            result?;
         }
     }
 
@@ -140,7 +132,7 @@ impl Group {
     fn gather<'s>(&'s self, mut inner: MutexGuard<'s, Inner>) -> MutexGuard<'s, Inner> {
         let expected = inner.shared;
         for _ in 1..expected.saturating_mul(PATIENCE) {
-            if inner.waiting >= expected {
+            if inner.arrived >= expected {
                 break;
             }
             drop(inner);
@@ -152,11 +144,11 @@ impl Group {
 
     /// Writes what is buffered and syncs, without the lock.
     fn sync<'s>(&'s self, mut inner: MutexGuard<'s, Inner>) -> (MutexGuard<'s, Inner>, Result<()>) {
-        inner.shared = inner.waiting;
+        inner.shared = std::mem::take(&mut inner.arrived);
         let Some(writer) = &mut inner.writer else {
             return (inner, Ok(()));
         };
-        if let Err(error) = writer.spill() {
+        if let Err(error) = writer.spill(Haste::Soon) {
             return (inner, Err(error));
         }
         let unsynced = writer.unsynced();

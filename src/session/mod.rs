@@ -37,7 +37,7 @@ pub(crate) use record::{agent_record, session_record, with_members};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// When it is on disk. Threads that append at the same time share one sync.
+    /// When it is on disk. Threads that append at the same time share one sync and one frame.
     #[default]
     Sync,
     /// As [`Durability::Sync`], for callers that want to say that they count on sharing.
@@ -207,7 +207,7 @@ impl Session {
         View::open(self.log_reader(), &self.id)
     }
 
-    /// Flushes, says in the log that all of it is durable, and gives up the lock.
+    /// Flushes, says in the log that all of it is durable, and gives up unused space and the lock.
     pub fn close(self) -> Result<()> {
         self.shut()
     }
@@ -224,10 +224,13 @@ impl Session {
         let now = self.store.environment.now_us();
         let mut inner = self.group.lock();
         inner.closed = true;
-        match &mut inner.writer {
-            Some(writer) => writer.mark(now),
-            None => Ok(()),
-        }
+        let Some(writer) = &mut inner.writer else {
+            return Ok(());
+        };
+        writer.finish(now)?;
+        let state = inner.state.clone();
+        self.written(&mut inner, state);
+        Ok(())
     }
 
     pub(crate) fn log_reader(&self) -> LogReader {
@@ -279,7 +282,8 @@ impl Session {
     fn replay(&self) -> Result<Option<(Scanned, State)>> {
         let (reader, newest) = (self.log_reader(), Version(u64::MAX));
         let listing = Listing::read(&*self.store.storage, &self.dir)?.unwrap_or_default();
-        let sealed = listing.segments.len().saturating_sub(1) as u64;
+        let usual = self.store.writer.segment_len;
+        let sealed = listing.sealed_len(&*self.store.storage, &self.dir, usual)?;
         let snapshot = Snapshot::newest(&*self.store.storage, &self.dir, newest);
         if let Some(snapshot) = snapshot.filter(|_| self.store.wants_snapshot(sealed)) {
             let mut state = snapshot.state;

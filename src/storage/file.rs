@@ -95,10 +95,9 @@ impl Storage for FileStorage {
                 } else {
                     EntryKind::Other
                 };
-                Ok(Entry {
-                    name: entry.file_name().to_string_lossy().into_owned(),
-                    kind,
-                })
+                let name = entry.file_name().into_string();
+                let name = name.unwrap_or_else(|name| name.to_string_lossy().into_owned());
+                Ok(Entry { name, kind })
             })
             .collect()
     }
@@ -213,8 +212,7 @@ impl StorageFile for RealFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()?;
-        #[cfg(unix)]
-        if std::os::unix::fs::MetadataExt::nlink(&self.file.metadata()?) == 0 {
+        if system::is_deleted(&self.file)? {
             return Err(io::Error::new(
                 io::ErrorKind::NotFound,
                 "the file was deleted while it was open",

@@ -30,6 +30,11 @@ pub(super) fn rename_new(_from: &Path, _to: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// An open file cannot be deleted for good: its name stays until it is closed.
+pub(super) fn is_deleted(_file: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
 pub(super) fn create_dir(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }

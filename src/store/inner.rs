@@ -64,9 +64,9 @@ impl Inner {
         }
     }
 
-    /// Whether a log with so many sealed segments is opened from a snapshot.
+    /// Whether a log with so many bytes of sealed segments is opened from a snapshot.
     pub(crate) fn wants_snapshot(&self, sealed: u64) -> bool {
-        sealed.saturating_mul(self.writer.segment_len) > self.snapshot_after
+        sealed > self.snapshot_after
     }
 
     pub(crate) fn log_reader(&self, id: &str) -> LogReader {

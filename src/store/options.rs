@@ -16,6 +16,8 @@ use super::inner::Inner;
 
 /// The default size at which a segment is sealed and a new one begun, in bytes.
 const SEGMENT_LEN: u64 = 16 << 20;
+/// The default length of a log that space is allocated ahead for, in bytes.
+const ALLOCATE_ABOVE: u64 = 256 << 10;
 /// The default length of a log that is opened from a snapshot, in bytes.
 const SNAPSHOT_AFTER: u64 = 32 << 20;
 
@@ -27,6 +29,7 @@ pub struct StoreOptions {
     durability: Durability,
     lock_wait: Duration,
     segment_len: u64,
+    allocate_above: u64,
     snapshot_after: u64,
     flush_interval: Option<Duration>,
     companion: Option<Arc<dyn Companion>>,
@@ -40,6 +43,7 @@ impl Default for StoreOptions {
             durability: Durability::Sync,
             lock_wait: Duration::ZERO,
             segment_len: SEGMENT_LEN,
+            allocate_above: ALLOCATE_ABOVE,
             snapshot_after: SNAPSHOT_AFTER,
             flush_interval: None,
             companion: None,
@@ -63,9 +67,22 @@ impl StoreOptions {
     }
 
     /// The size at which a segment is sealed and a new one begun, in bytes: from 4 KiB to 1 GiB, default 16 MiB.
+    ///
+    /// Only what is on disk is sealed. [Buffered](Durability::Buffered) appends do not wait for that: they may make a segment
+    /// longer by four times its size, and by 64 MiB at most, before one of them does.
     #[must_use]
     pub fn segment_len(mut self, bytes: u64) -> Self {
         self.segment_len = bytes.clamp(4 << 10, 1 << 30);
+        self
+    }
+
+    /// How long a log must be for space to be allocated ahead of its end, in bytes. Default: 256 KiB.
+    ///
+    /// A durable append to a longer log is quicker, because its file seldom grows. The space is at most a quarter of
+    /// this, from 1 KiB to 64 KiB; it is zeros, and closing the session gives it back. `u64::MAX` for never.
+    #[must_use]
+    pub fn allocate_above(mut self, bytes: u64) -> Self {
+        self.allocate_above = bytes;
         self
     }
 
@@ -131,6 +148,7 @@ impl StoreOptions {
             lock_wait: self.lock_wait,
             writer: WriterOptions {
                 segment_len: self.segment_len,
+                allocate_above: self.allocate_above,
             },
             snapshot_after: self.snapshot_after,
             flush_interval: self.flush_interval,

@@ -46,6 +46,7 @@ pub(super) fn store(disk: &SimDisk) -> Result<Store, Error> {
     let options = Store::options().storage(Arc::new(disk.clone()));
     options
         .segment_len(4096)
+        .allocate_above(1 << 10)
         .snapshot_after(4096)
         .open("/store")
 }

@@ -151,11 +151,8 @@ fn is_sound(shown: &[Shown]) -> bool {
 }
 
 fn by_position(shown: &[Shown]) -> Vec<Stored<'_>> {
-    let stored = (0..).zip(shown).map(|(id, shown)| Stored {
-        id,
-        message: parsed(&shown.text),
-    });
-    stored.collect()
+    let texts = shown.iter().map(|shown| shown.text.as_str());
+    Stored::around_tools((0..).zip(texts))
 }
 
 impl View {
@@ -167,8 +164,9 @@ impl View {
 
     /// As [`View::effective`], and where each message comes from.
     pub fn effective_messages(&self, id: &str) -> Result<Vec<Shown>> {
-        let messages = self.messages(id)?;
+        // The replay for the state finds the messages too.
         let agent = self.state()?.agent(id);
+        let messages = self.messages(id)?;
         let record = agent.and_then(Agent::record).map(Document::text);
         let mut window = record
             .map(|record| Window::of_record(&record))
@@ -244,7 +242,7 @@ impl Agent {
 
 /// Id and effective text of each message.
 fn texts(messages: Messages) -> Result<Vec<(u64, String)>> {
-    let text = |message: Result<Message>| message.map(|m| (m.id(), m.text().into_owned()));
+    let text = |message: Result<Message>| message.map(|m| (m.id(), m.into_text()));
     messages.map(text).collect()
 }
 

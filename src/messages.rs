@@ -1,17 +1,17 @@
 //! The messages of one agent, one by one.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::event::{Form, Place};
 use crate::log::{LogReader, PayloadReader};
 use crate::state::{Entry, Message};
-use crate::view::{Content, LookedBack, View};
+use crate::view::{Content, Held, LookedBack, View};
 use crate::{Error, Result};
 
 /// The most messages that are looked for backwards; more are found through an index of all.
 const RECENT: usize = 1024;
 
-/// Messages of one agent, read one by one: memory is bounded by the largest.
+/// Messages of one agent, read one by one: memory is bounded by the largest, or by 16 MiB for those of a short log.
 #[derive(Debug)]
 pub struct Messages {
     payloads: PayloadReader,
@@ -28,10 +28,26 @@ enum Wanted {
     Window { offset: usize, limit: Option<usize> },
 }
 
+impl Wanted {
+    /// Which of `len` messages, by position.
+    fn range(self, len: usize) -> Range<usize> {
+        match self {
+            Self::All => 0..len,
+            Self::Last(n) => len.saturating_sub(n)..len,
+            Self::Window { offset, limit } => {
+                let start = offset.min(len);
+                start..limit.map_or(len, |n| start.saturating_add(n).min(len))
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Found {
+    /// Positions in an index that has the texts with it.
+    Held(Range<usize>, Box<Held>),
     /// Positions in the index.
-    Indexed(std::ops::Range<usize>),
+    Indexed(Range<usize>),
     /// The messages themselves.
     Read(std::vec::IntoIter<Message>),
 }
@@ -84,15 +100,12 @@ impl Messages {
                 LookedBack::Unsuited => {}
             }
         }
+        if let Some(held) = self.view.held(&self.agent)? {
+            let len = held.index.agent(&self.agent).len();
+            return Ok(Found::Held(self.wanted.range(len), Box::new(held)));
+        }
         let len = self.view.content()?.index.agent(&self.agent).len();
-        Ok(Found::Indexed(match self.wanted {
-            Wanted::All => 0..len,
-            Wanted::Last(n) => len.saturating_sub(n)..len,
-            Wanted::Window { offset, limit } => {
-                let start = offset.min(len);
-                start..limit.map_or(len, |n| start.saturating_add(n).min(len))
-            }
-        }))
+        Ok(Found::Indexed(self.wanted.range(len)))
     }
 
     fn step(&mut self) -> Result<Option<Message>> {
@@ -100,6 +113,19 @@ impl Messages {
             match &mut self.found {
                 None => self.found = Some(self.find()?),
                 Some(Found::Read(messages)) => return Ok(messages.next()),
+                Some(Found::Held(range, held)) => {
+                    let entry = range
+                        .next()
+                        .and_then(|at| held.index.agent(&self.agent).get(at));
+                    let Some(entry) = entry else { return Ok(None) };
+                    let text = |span: &Range<usize>| {
+                        Ok(held.texts.get(span.clone()).unwrap_or_default().to_owned())
+                    };
+                    let redaction_unknown = held.index.redaction_unknown(entry);
+                    if let Some(message) = Message::of(entry.read(text)?, redaction_unknown) {
+                        return Ok(Some(message));
+                    }
+                }
                 Some(Found::Indexed(range)) => {
                     let Some(at) = range.next() else {
                         return Ok(None);
@@ -116,35 +142,8 @@ impl Messages {
     }
 
     fn read(&mut self, content: &Content, entry: &Entry) -> Result<Option<Message>> {
-        let redaction = match entry.redaction.as_deref() {
-            Some(redaction) => {
-                let text = redaction
-                    .place
-                    .map(|place| self.payload(place))
-                    .transpose()?;
-                Some((redaction.time_us, text.unwrap_or_default()))
-            }
-            None => None,
-        };
-        let (payload, form) = match entry.place {
-            Some(place) => (self.payload(place)?, entry.form),
-            None if redaction.is_some() => ("null".to_owned(), Form::Plain),
-            None => return Ok(None),
-        };
-        Ok(Some(Message {
-            id: entry.id,
-            version: entry.version,
-            created_us: entry.created_us,
-            form,
-            payload,
-            redaction,
-            redaction_unknown: content.index.redaction_unknown(entry),
-            name: entry.name.clone(),
-        }))
-    }
-
-    fn payload(&mut self, place: Place) -> Result<String> {
-        self.payloads.read(place)
+        let read = entry.read(|place| self.payloads.read(*place))?;
+        Ok(Message::of(read, content.index.redaction_unknown(entry)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading a session: no lock, beside any writer, at any version.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::damage::Damage;
@@ -12,6 +13,9 @@ use crate::{Error, Result, Version, snapshot};
 
 /// How often a reader looks again while what it sees still changes.
 const LOOKS: usize = 5;
+
+/// The longest log whose messages are held in memory at once, in bytes.
+const HELD: u64 = 16 << 20;
 
 /// A session as it was when it was opened, or at an earlier version: it never changes.
 ///
@@ -216,6 +220,16 @@ impl View {
         }
     }
 
+    /// The texts of an agent's messages from one pass over a short log, which is quicker than to note where they are and
+    /// to read them then. `None` if the log is longer, or was replayed already.
+    pub(crate) fn held(&self, agent: &str) -> Result<Option<Held>> {
+        let back = self.back.as_ref().filter(|back| back.is_within(HELD));
+        let Some(back) = back.filter(|_| self.content.get().is_none()) else {
+            return Ok(None);
+        };
+        looked(&|| Held::of(&self.reader, agent, self.version, back.bytes as usize))
+    }
+
     /// Hands out the events from `from` to `to`, both included, in order. Text that was redacted later is
     /// given as it was: see [`View::is_withheld`].
     pub fn for_each_event(
@@ -316,12 +330,47 @@ pub(crate) fn looked<L: Look>(load: &dyn Fn() -> Result<Option<L>>) -> Result<Op
     Ok(content)
 }
 
+/// The texts of an agent's messages, one after the other, and which is where.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) index: Index<Range<usize>>,
+    pub(crate) texts: String,
+    scanned: Scanned,
+}
+
+impl Look for Held {
+    fn scanned(&self) -> &Scanned {
+        &self.scanned
+    }
+}
+
+impl Held {
+    fn of(reader: &LogReader, agent: &str, to: Version, bytes: usize) -> Result<Option<Self>> {
+        let (mut index, mut texts) = (Index::default(), String::with_capacity(bytes));
+        let scanned = reader.scan(&mut |item| {
+            if item.version() <= to && item.subject().is_none_or(|of| of == agent) {
+                index.apply(&item, |event| {
+                    let start = texts.len();
+                    texts.push_str(event.payload);
+                    start..texts.len()
+                });
+            }
+            Ok(())
+        })?;
+        Ok(scanned.map(|scanned| Self {
+            index,
+            texts,
+            scanned,
+        }))
+    }
+}
+
 fn load(reader: &LogReader, to: Option<Version>) -> Result<Option<Content>> {
     let (mut state, mut index) = (State::default(), Index::default());
     let scanned = reader.scan(&mut |item| {
         if to.is_none_or(|to| item.version() <= to) {
             state.apply(&item);
-            index.apply(&item);
+            index.apply(&item, |event| event.place);
         }
         Ok(())
     })?;

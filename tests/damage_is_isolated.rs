@@ -1,15 +1,19 @@
 //! Damage at rest costs what it hits and nothing else, is always reported, and can be repaired.
 //!
-//! `SESSIONLOG_EXHAUSTIVE=1 cargo test --release --test damage_is_isolated` tries every bit and every length.
+//! `SESSIONLOG_EXHAUSTIVE=1 cargo test --release --test damage_is_isolated` tries every bit and every length. With `0/2` and
+//! `1/2` instead of `1`, two processes share them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sessionlog::repository::{LogRepository, MessageRecord, SessionRepository};
 use sessionlog::storage::{MemoryStorage, OpenMode, Storage, read_full_at, write_all_at};
 use sessionlog::{AgentSync, RepairOptions, Store, Version};
 
 type Events = BTreeMap<u64, String>;
+
+const HEADER_LEN: usize = 128;
 
 fn store(storage: &MemoryStorage) -> Store {
     let options = Store::options().storage(Arc::new(storage.clone()));
@@ -60,7 +64,14 @@ impl Log {
                 session.redact_message("a", i as u64, &hidden).unwrap();
             }
         }
+        let hide = r#"{"format":1,"edits":[{"edit":"hide","message":2}]}"#;
+        let batch = session.batch().repair_history("a", hide).unwrap();
+        batch.commit().unwrap();
         session.close().unwrap();
+        let update = MessageRecord::new(3, r#"{"role":"user","content":[]}"#, 1).unwrap();
+        let repository = LogRepository::new(store.clone());
+        repository.update_message("x", "a", &update).unwrap();
+        drop(repository);
         let dir = Path::new("/s/sessions/x");
         let mut paths: Vec<_> = storage
             .list(dir)
@@ -89,6 +100,8 @@ impl Log {
             log.segments.len() >= 3 && bytes >= 64 << 10,
             "{bytes} bytes"
         );
+        let kinds: BTreeSet<_> = log.events.values().map(|e| e.split(' ').next()).collect();
+        assert_eq!(kinds.len(), 9, "all that an append writes: {kinds:?}");
         log
     }
 
@@ -147,16 +160,26 @@ impl Log {
     }
 }
 
-fn exhaustive() -> bool {
+/// Which offsets to try: the first one, and how far apart they are. `usual` is how far in an ordinary run.
+fn offsets(usual: usize) -> (usize, usize) {
+    let Ok(share) = std::env::var("SESSIONLOG_EXHAUSTIVE") else {
+        return (0, usual);
+    };
+    let (this, of) = share.split_once('/').unwrap_or(("0", "1"));
+    (this.parse().unwrap(), of.parse().unwrap())
+}
+
+fn is_exhaustive() -> bool {
     std::env::var_os("SESSIONLOG_EXHAUSTIVE").is_some()
 }
 
 #[test]
 fn every_flipped_bit_is_reported_and_corrected() {
     let log = Log::new();
-    let (step, bits) = if exhaustive() { (1, 8) } else { (13, 1) };
+    let (first, step) = offsets(13);
+    let bits = if is_exhaustive() { 8 } else { 1 };
     for (index, (path, good)) in log.segments.iter().enumerate() {
-        for at in (0..good.len()).step_by(step) {
+        for at in (first..good.len()).step_by(step) {
             for bit in 0..bits {
                 let mut bad = good.clone();
                 bad[at] ^= 1 << ((at + bit) % 8);
@@ -167,12 +190,30 @@ fn every_flipped_bit_is_reported_and_corrected() {
     }
 }
 
+/// Where the frames of a segment end, and how many events each has.
+fn frames(bytes: &[u8]) -> Vec<(usize, usize)> {
+    let field = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let (mut at, mut frames) = (HEADER_LEN, Vec::new());
+    while bytes[at..].starts_with(&[0xF5, 0x45, 0x56, 0xC1]) {
+        let is_commit = bytes[at + 4] == 1;
+        let events = if is_commit { field(at + 4) >> 16 } else { 0 };
+        at += (64 + field(at + 8) + field(at + 12)).next_multiple_of(8) + 8;
+        frames.push((at, events));
+        if at >= bytes.len() {
+            break;
+        }
+    }
+    frames
+}
+
 #[test]
 fn a_cut_of_the_last_segment_keeps_everything_before_it() {
     let log = Log::new();
     let index = log.segments.len() - 1;
     let good = &log.segments[index].1;
-    for len in (128..good.len()).step_by(if exhaustive() { 1 } else { 17 }) {
+    let (first, step) = offsets(17);
+    let (mut cuts, mut silent) = (0, 0);
+    for len in (HEADER_LEN + first..good.len()).step_by(step) {
         let store = log.with(index, Some(&good[..len]));
         let found = events(&store);
         log.compare(&found, &format!("cut to {len}"));
@@ -182,11 +223,41 @@ fn a_cut_of_the_last_segment_keeps_everything_before_it() {
             last,
             "cut to {len}: what is there has no holes"
         );
+        cuts += 1;
+        if store.verify("x").unwrap().is_ok() {
+            // A log that never went further has the same bytes.
+            let ends = frames(good).into_iter().map(|(end, _)| end);
+            let end = ends.filter(|end| *end <= len).max().unwrap_or(HEADER_LEN);
+            assert!(
+                good[end..len].iter().all(|byte| *byte == 0),
+                "a cut to {len} is not reported"
+            );
+            silent += usize::from(found.len() < log.events.len());
+        }
         let session = store
             .session("x")
             .unwrap_or_else(|e| panic!("cut to {len}: {e}"));
         let done = session.append_json("a", "{}").unwrap();
         assert_eq!(done.version.0, last + 1, "cut to {len}");
+    }
+    println!(
+        "{cuts} cuts of the last segment, {silent} of them at the end of a commit and not reported"
+    );
+}
+
+#[test]
+fn a_cut_of_any_other_segment_or_of_a_header_costs_what_was_behind_it() {
+    let log = Log::new();
+    let (first, step) = offsets(41);
+    for (index, (path, good)) in log.segments.iter().enumerate() {
+        let is_last = index + 1 == log.segments.len();
+        let until = if is_last { HEADER_LEN } else { good.len() };
+        for len in (first..until).step_by(step) {
+            let cut_off = frames(good).into_iter().filter(|(end, _)| *end > len);
+            let most = cut_off.map(|(_, events)| events).sum();
+            let case = format!("{} cut to {len}", path.display());
+            log.check(&log.with(index, Some(&good[..len])), most, true, &case);
+        }
     }
 }
 

@@ -61,12 +61,13 @@ fn events(disk: &SimDisk) -> Events {
     events
 }
 
-/// Where the frames of a segment are.
+/// Where the frames of a segment are. Behind the last one may be zeros that were allocated ahead.
 fn frames(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut starts: Vec<_> = (0..bytes.len())
         .filter(|at| bytes[*at..].starts_with(&MAGIC))
         .collect();
-    starts.push(bytes.len());
+    let last = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    starts.push((last + 1).next_multiple_of(8));
     starts.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }
 

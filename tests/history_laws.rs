@@ -14,6 +14,7 @@ use sessionlog::history::{
     Edit, FaultKind, Repair, apply, edits_from_json, edits_to_json, repair, validate,
 };
 use sessionlog::json::Json;
+use sessionlog::{Window, effective};
 
 /// The repair of a conversation, and its view.
 fn repaired(texts: &[String]) -> (Repair, Texts) {
@@ -23,6 +24,11 @@ fn repaired(texts: &[String]) -> (Repair, Texts) {
     assert_eq!(applied.skipped, [], "a repair fits what it was made for");
     let view = view_texts(&applied);
     (repair, view)
+}
+
+/// The texts with every `from` written as `to`.
+fn spelled(texts: &[String], from: &str, to: &str) -> Texts {
+    texts.iter().map(|text| text.replace(from, to)).collect()
 }
 
 /// How many tool uses of each id a real result could answer, looking only at their order.
@@ -194,6 +200,19 @@ proptest! {
         });
         if is_valid(&package) && !lost {
             prop_assert_eq!(values(&repaired(&texts).1), package);
+        }
+    }
+
+    #[test]
+    fn what_the_model_sees_is_the_repair_of_every_message_though_most_are_not_parsed(texts in conversation()) {
+        // A key may be spelled with escapes, and white space is allowed.
+        for texts in [texts.clone(), spelled(&texts, "\"tool", "\"\\u0074ool"), spelled(&texts, ":", " : ")] {
+            let messages = (0..).zip(texts.iter().cloned()).collect();
+            let shown: Texts = effective(messages, &Window::default(), &[])
+                .into_iter()
+                .map(|shown| shown.text)
+                .collect();
+            prop_assert_eq!(shown, repaired(&texts).1);
         }
     }
 

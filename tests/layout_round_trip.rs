@@ -262,6 +262,58 @@ fn a_redacted_export_has_the_replacement_in_both_fields() {
     }
 }
 
+#[test]
+fn a_redaction_goes_into_the_imported_record_and_leaves_the_rest_as_it_was() {
+    let work = tempfile::tempdir().unwrap();
+    let session = work.path().join("in/session_s");
+    let messages = session.join("agents/agent_a/messages");
+    std::fs::create_dir_all(&messages).unwrap();
+    let put = |path: &Path, text: &str| std::fs::write(path, text).unwrap();
+    put(
+        &session.join("session.json"),
+        r#"{"session_id": "s", "session_type": "AGENT"}"#,
+    );
+    put(
+        &session.join("agents/agent_a/agent.json"),
+        r#"{"agent_id": "a", "state": {}, "conversation_manager_state": {}}"#,
+    );
+    let usual = r#"{"mine": 1.50, "message": {"content": [{"text": "hunter2"}]}, "message_id": 0, "redact_message": null, "updated_at": "then"}"#;
+    let bare = r#"{"message": {"content": [{"text": "hunter2"}]}, "message_id": 1, "mine": "x"}"#;
+    put(&messages.join("message_0.json"), usual);
+    put(&messages.join("message_1.json"), bare);
+    let store = Store::open(work.path().join("store")).unwrap();
+    let reports = import_all(&store, &work.path().join("in"), ImportOptions::default());
+    assert!(reports[0].skipped.is_empty(), "{reports:?}");
+    let session = store.session("s").unwrap();
+    for id in [0, 1] {
+        let hidden = serde_json::json!({"content": []});
+        session.redact_message("a", id, &hidden).unwrap();
+    }
+    drop(session);
+    let at = |id: u64| {
+        let view = store.read("s").unwrap();
+        let mut messages = view.messages("a").unwrap().map(Result::unwrap);
+        messages.find(|message| message.id() == id).unwrap()
+    };
+    let redacted = r#""redact_message":{"content":[]}"#;
+    let when = |id: u64| format!(r#""updated_at":"{}""#, at(id).updated_at().unwrap());
+    let original = r#""message":{"content":[{"text":"hunter2"}]}"#;
+    assert_eq!(
+        at(0).record(),
+        format!(
+            r#"{{"mine":1.50,{original},"message_id":0,{redacted},{}}}"#,
+            when(0)
+        )
+    );
+    assert_eq!(
+        at(1).record(),
+        format!(
+            r#"{{{original},"message_id":1,"mine":"x",{redacted},{}}}"#,
+            when(1)
+        )
+    );
+}
+
 /// Fuzzing found: an update took a message for a new one whose file's number was not its id, if the file of that number
 /// could not be read; and it did not miss stored messages behind such a file.
 #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use sessionlog::{
     Durability, Environment, Error, RepairOptions, Session, Store, SystemEnvironment, Version,
@@ -75,9 +76,10 @@ fn a_reader_of_a_file_that_is_cut_gets_an_error_and_no_wrong_data() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
     let session = store.session("s").unwrap();
+    // More than a reader holds in memory.
     let long = format!(
         r#"{{"role":"user","content":[{{"text":"{}"}}]}}"#,
-        "x".repeat(10_000)
+        "x".repeat(20_000)
     );
     for _ in 0..1_000 {
         let batch = session.batch().append_json("a", &long).unwrap();
@@ -275,7 +277,9 @@ fn creating_deleting_and_repairing_one_session_at_once_leaves_it_whole() {
         threads.map(|thread| thread.join().unwrap()).iter().sum()
     });
     assert!(written > 0);
-    let store = open();
+    // A child of another test has our descriptors, and with them the lock, between its fork and its exec.
+    let patient = Store::options().lock_wait(Duration::from_secs(10));
+    let store = patient.open(dir.path()).unwrap();
     append(&store.session("s").unwrap(), 1);
     assert!(store.verify("s").unwrap().is_ok());
     let strays: Vec<_> = std::fs::read_dir(dir.path().join("sessions"))

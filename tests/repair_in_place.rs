@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use sessionlog::sim::{OpKind, Policy, Seeded, SimDisk};
+use sessionlog::storage::Storage;
 use sessionlog::{Error, Event, RepairOptions, RepairReport, Store, Version};
 
 type Events = BTreeMap<u64, String>;
@@ -206,6 +207,16 @@ fn a_copy_of_another_log_is_refused() {
     destroy(&disk, SESSION, &all, 10, 0x5A);
     let refused = repair(&disk, Some(COPY)).unwrap_err();
     assert!(matches!(refused, Error::InvalidInput { .. }), "{refused}");
+    assert!(!is_ok(&disk), "nothing was changed");
+}
+
+#[test]
+fn a_copy_that_is_not_there_is_refused_before_anything_is_changed() {
+    let (disk, all) = log();
+    destroy(&disk, SESSION, &all, 10, 0x5A);
+    disk.create_dir(Path::new(COPY)).unwrap();
+    let refused = repair(&disk, Some(COPY)).unwrap_err();
+    assert!(matches!(refused, Error::NotFound(_)), "{refused}");
     assert!(!is_ok(&disk), "nothing was changed");
 }
 

@@ -174,3 +174,52 @@ fn a_stray_segment_inside_a_damaged_one_is_found_when_that_one_is_back() {
     let (report, after) = repair(&disk, &all);
     assert!(!after.is_empty(), "{report:?}");
 }
+
+/// Makes the envelope of one event of a frame unreadable, with checksums that fit.
+fn spoil_envelope(frame: &mut [u8], event: usize) {
+    let field = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    let meta = 64..64 + field(frame, 8) as usize;
+    let mut at = meta.start;
+    for _ in 0..event {
+        at += 10 + usize::from(u16::from_le_bytes([frame[at + 8], frame[at + 9]]));
+    }
+    frame[at + 10] = 0x7F;
+    let meta_crc = crc32fast::hash(&frame[meta]);
+    frame[56..60].copy_from_slice(&meta_crc.to_le_bytes());
+    let crc = crc32fast::hash(&frame[..60]);
+    frame[60..64].copy_from_slice(&crc.to_le_bytes());
+    let end = frame.len();
+    frame[end - 4..].copy_from_slice(&(!crc).to_le_bytes());
+}
+
+/// A frame with good checksums and an envelope that no reader knows was kept by repair as it was, so that the log was
+/// refused for ever.
+#[test]
+fn an_envelope_that_cannot_be_read_costs_the_rest_of_its_commit_though_its_checksums_are_good() {
+    for spoiled in 0..3 {
+        let (disk, segments, mut all) = log();
+        let session = store(&disk).session("x").unwrap();
+        let mut batch = session.batch();
+        for _ in 0..3 {
+            batch = batch.append_json("a", r#"{"role":"user"}"#).unwrap();
+        }
+        let last = batch.commit().unwrap().version.0;
+        session.append_json("a", r#"{"role":"user"}"#).unwrap();
+        session.close().unwrap();
+        all.extend((last - 2..=last + 1).map(|v| (v, r#"{"role":"user"}"#.to_owned())));
+        let disk = disk.crash(Policy::Everything, &mut Seeded::new(0));
+        disk.damage(segments.last().unwrap(), |bytes| {
+            let magic = [0xF5, 0x45, 0x56, 0xC1];
+            let mut starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&magic));
+            // Behind the commit of three are one of one, and a MARK.
+            let next = starts.nth_back(1).unwrap();
+            let at = starts.next_back().unwrap();
+            spoil_envelope(&mut bytes[at..next], spoiled);
+        })
+        .unwrap();
+        let (report, after) = repair(&disk, &all);
+        let first = last - 2 + spoiled as u64;
+        assert_eq!(report.lost, [(Version(first), Version(last))], "{report:?}");
+        assert_eq!(after.len() as u64, all.len() as u64 - (last + 1 - first));
+    }
+}

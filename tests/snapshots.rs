@@ -7,6 +7,8 @@ use serde_json::json;
 use sessionlog::storage::{MemoryStorage, OpenMode, Storage, read_full_at, write_all_at};
 use sessionlog::{AgentSync, Error, RepairOptions, Store};
 
+const HEADER_LEN: usize = 56;
+
 fn store(storage: &MemoryStorage) -> Store {
     let options = Store::options().storage(Arc::new(storage.clone()));
     options
@@ -74,6 +76,31 @@ fn a_snapshot_of_another_history_is_not_used() {
         let to = storage.open(&path, OpenMode::CreateNew).unwrap();
         write_all_at(&*to, &bytes, 0).unwrap();
     }
+    assert_eq!(store(&storage).session("x").unwrap().state(), before);
+}
+
+#[test]
+fn a_snapshot_that_names_another_log_is_not_used_though_its_commit_is_in_this_one() {
+    // A link has 32 bits, so two logs may have the same one at the same version; the log id tells them apart.
+    let storage = MemoryStorage::new();
+    fill(&store(&storage), 60);
+    let before = store(&storage).session("x").unwrap().state();
+    let path = files(&storage, "snap").pop().unwrap();
+    let file = storage.open(&path, OpenMode::Write).unwrap();
+    let mut bytes = vec![0; file.len().unwrap() as usize];
+    read_full_at(&*file, &mut bytes, 0).unwrap();
+    let body = HEADER_LEN;
+    let own = bytes[body..]
+        .windows(8)
+        .position(|w| w == b"\"agent\":")
+        .expect("its state names the agent");
+    bytes[body + own..][..8].copy_from_slice(b"\"other\":");
+    bytes[16] ^= 1;
+    let crc = crc32fast::hash(&bytes[body..]);
+    bytes[48..52].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32fast::hash(&bytes[..52]);
+    bytes[52..56].copy_from_slice(&crc.to_le_bytes());
+    write_all_at(&*file, &bytes, 0).unwrap();
     assert_eq!(store(&storage).session("x").unwrap().state(), before);
 }
 

@@ -213,17 +213,9 @@ The object has any of: state, conversation_manager_state, _internal_state.")]
     /// Make damaged sessions writable again: set damage aside, keep the rest, renumber nothing.
     #[command(after_help = "Examples:
   sessionlog repair user-123 --dry-run
-  sessionlog repair user-123 --from /backup/store")]
-    Repair {
-        #[command(flatten)]
-        which: Which,
-        /// Say what would be done, and do nothing.
-        #[arg(long)]
-        dry_run: bool,
-        /// Another copy of the store, or of the session's directory, to take lost events from.
-        #[arg(long, value_name = "COPY")]
-        from: Option<PathBuf>,
-    },
+  sessionlog repair user-123 --from /backup/store
+  sessionlog repair user-123 --from s3://bucket/agents")]
+    Repair(Repair),
     /// Mend a broken tool history: unanswered, late, double and orphan tool results.
     #[command(after_help = "Example:
   sessionlog repair-history user-123 --dry-run")]
@@ -300,6 +292,22 @@ pub(crate) struct Show {
     /// What the model would see: redactions, repair and window applied.
     #[arg(long, conflicts_with_all = ["original", "last", "offset", "limit"])]
     pub(crate) effective: bool,
+}
+
+/// What to repair.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Repair {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Say what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Another copy of the store, of the session's directory, or a remote, to take lost events from.
+    #[arg(long, value_name = "COPY")]
+    pub(crate) from: Option<PathBuf>,
+    #[cfg(feature = "s3")]
+    #[command(flatten)]
+    pub(crate) server: crate::commands::bucket::ServerArgs,
 }
 
 /// What to import.

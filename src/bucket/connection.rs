@@ -119,7 +119,10 @@ impl Connection {
             let built = builder.clone().with_retry(retry).build();
             built
                 .map(|store| Arc::new(store) as Arc<dyn ObjectStore>)
-                .map_err(|e| wrong(&e.to_string()))
+                .map_err(|e| {
+                    let text = format!("{url:?} cannot be used: {e}; look at the AWS_* variables");
+                    RemoteError::Configuration(text)
+                })
         };
         let (reads, writes) = (build(RETRIES)?, build(0)?);
         let at = endpoint.map_or(String::new(), |endpoint| format!(" at {endpoint}"));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::json::Json;
 
-use super::scan::{self, Block};
+use super::scan::{self, Block, Parts};
 use super::{Answer, Applied, Edit, Skipped, Source, Stored, ToolUseId, View};
 
 /// The conversation with `edits` laid over it.
@@ -19,14 +19,15 @@ use super::{Answer, Applied, Edit, Skipped, Source, Stored, ToolUseId, View};
 pub fn apply<'a>(messages: &[Stored<'a>], edits: &[Edit]) -> Applied<'a> {
     let mut overlay = Overlay {
         stored: messages,
-        positions: HashMap::new(),
+        by_id: Vec::new(),
         touched: HashMap::new(),
         inserted: HashMap::new(),
         skipped: Vec::new(),
         edit: 0,
     };
     if !edits.is_empty() {
-        overlay.positions = (0..).zip(messages).map(|(at, m)| (m.id, at)).collect();
+        overlay.by_id = messages.iter().map(|m| m.id).zip(0..).collect();
+        overlay.by_id.sort_by_key(|(id, _)| *id);
     }
     // A message is known to be empty only when all results are taken.
     let (hides, others): (Vec<_>, Vec<_>) = (0..)
@@ -58,7 +59,8 @@ pub fn apply<'a>(messages: &[Stored<'a>], edits: &[Edit]) -> Applied<'a> {
 
 struct Overlay<'a, 's> {
     stored: &'s [Stored<'a>],
-    positions: HashMap<u64, usize>,
+    /// Id and position of each message, in the order of the ids.
+    by_id: Vec<(u64, usize)>,
     /// The messages that some edit names, by position.
     touched: HashMap<usize, Touched<'a>>,
     /// The content of inserted messages, by the position of the message before.
@@ -88,10 +90,17 @@ impl<'a> Overlay<'a, '_> {
         });
     }
 
+    /// Where the message is; of several with the same id, the last.
+    fn position(&self, id: u64) -> Option<usize> {
+        let behind = self.by_id.partition_point(|(other, _)| *other <= id);
+        let (found, position) = *self.by_id.get(behind.checked_sub(1)?)?;
+        (found == id).then_some(position)
+    }
+
     fn touched(&mut self, position: usize) -> &mut Touched<'a> {
         let message = self.stored[position].message;
         self.touched.entry(position).or_insert_with(|| {
-            let content = scan::content(message);
+            let Parts { user, content, .. } = Parts::of(message);
             let blocks: Vec<_> = content
                 .iter()
                 .flat_map(|content| content.elements())
@@ -101,7 +110,7 @@ impl<'a> Overlay<'a, '_> {
                 taken: vec![false; blocks.len()],
                 blocks,
                 answers: Vec::new(),
-                may_answer: content.is_ok() && scan::has_role(message, "user"),
+                may_answer: content.is_ok() && user,
                 hidden: false,
             }
         })
@@ -109,7 +118,7 @@ impl<'a> Overlay<'a, '_> {
 
     /// Takes the result for `id` away from a block, if it is still there.
     fn take(&mut self, message: u64, block: usize, id: &ToolUseId) -> Option<&'a str> {
-        let position = *self.positions.get(&message)?;
+        let position = self.position(message)?;
         let touched = self.touched(position);
         let (json, Block::Result { id: found, .. }) = touched.blocks.get(block)? else {
             return None;
@@ -122,7 +131,7 @@ impl<'a> Overlay<'a, '_> {
     }
 
     fn answer(&mut self, uses: u64, place: Option<u64>, results: &[Answer]) {
-        let Some(&position) = self.positions.get(&uses) else {
+        let Some(position) = self.position(uses) else {
             return self.skip(uses, "the message with the tool uses is gone");
         };
         if self.inserted.contains_key(&position) || self.is_answered_in_place(position) {
@@ -149,7 +158,7 @@ impl<'a> Overlay<'a, '_> {
         if answers.is_empty() {
             return;
         }
-        let target = place.and_then(|id| self.positions.get(&id).copied());
+        let target = place.and_then(|id| self.position(id));
         match (place, target) {
             (Some(_), Some(target))
                 if target == position + 1 && self.touched(target).may_answer =>
@@ -190,7 +199,7 @@ impl<'a> Overlay<'a, '_> {
     }
 
     fn hide(&mut self, message: u64) {
-        let Some(&position) = self.positions.get(&message) else {
+        let Some(position) = self.position(message) else {
             return self.skip(message, "the message to hide is gone");
         };
         let touched = self.touched(position);

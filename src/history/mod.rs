@@ -75,6 +75,26 @@ pub struct Stored<'a> {
     pub message: Json<'a>,
 }
 
+impl<'a> Stored<'a> {
+    /// Ids and texts as [`repair`] needs them to find its edits: a message that has no tool blocks, and none before it,
+    /// counts as `null`, because no edit touches it, and parsing is what takes the time. A text that is not JSON counts as
+    /// `null` too, so that it keeps its place.
+    pub(crate) fn around_tools(texts: impl Iterator<Item = (u64, &'a str)>) -> Vec<Self> {
+        let tools = scan::Tools::new();
+        let mut is_after = false;
+        let stored = texts.map(|(id, text)| {
+            let is_here = tools.may_be_in(text);
+            let is_needed = std::mem::replace(&mut is_after, is_here) || is_here;
+            let message = is_needed.then(|| Json::parse(text).ok()).flatten();
+            Self {
+                id,
+                message: message.unwrap_or(Json::NULL),
+            }
+        });
+        stored.collect()
+    }
+}
+
 /// What [`repair`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
-use super::scan::{self, Block};
+use super::scan::{self, Block, Parts};
 use super::{Fault, FaultKind, Stored, ToolUseId};
 
 /// A conversation's tool uses and results, each matched with the other one where there is one.
@@ -95,10 +95,12 @@ impl Pairing {
     fn read(&mut self, stored: Stored<'_>, index: &mut HashMap<ToolUseId, usize>) {
         let position = self.messages.len();
         let (first_use, first_result) = (self.uses.len(), self.results.len());
-        let assistant = scan::has_role(stored.message, "assistant");
-        let user = scan::has_role(stored.message, "user");
+        let Parts {
+            assistant,
+            user,
+            content,
+        } = Parts::of(stored.message);
         let mut faults = Vec::new();
-        let content = scan::content(stored.message);
         match content {
             Err(kind) => faults.push((None, None, kind)),
             Ok(_) if !assistant && !user => faults.push((None, None, FaultKind::UnknownRole)),

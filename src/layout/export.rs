@@ -110,7 +110,7 @@ impl Job<'_> {
         let id = self.view.session_id();
         let record = state.session().map(Document::file);
         let record = record.unwrap_or_else(|| file(&session_record(id, state.time_us())));
-        self.write(&[], SESSION_FILE, &record)?;
+        self.write(&[], SESSION_FILE, record)?;
         let missing: Vec<_> = state
             .session()
             .map_or("", Document::extra)
@@ -127,7 +127,7 @@ impl Job<'_> {
             self.staging.create_dir(&[AGENTS, &dir])?;
             let record = agent.record().map(Document::file);
             let record = record.unwrap_or_else(|| file(&agent_record(id, state.time_us())));
-            self.write(&[AGENTS, &dir], AGENT_FILE, &record)?;
+            self.write(&[AGENTS, &dir], AGENT_FILE, record)?;
             let has_dir = agent
                 .record()
                 .is_none_or(|record| record.extra() != MESSAGES);
@@ -141,7 +141,7 @@ impl Job<'_> {
         for (id, object) in state.multi_agents() {
             let dir = format!("multi_agent_{id}");
             self.staging.create_dir(&[MULTI_AGENTS, &dir])?;
-            self.write(&[MULTI_AGENTS, &dir], MULTI_AGENT_FILE, &object.file())?;
+            self.write(&[MULTI_AGENTS, &dir], MULTI_AGENT_FILE, object.file())?;
         }
         Ok(())
     }
@@ -159,10 +159,10 @@ impl Job<'_> {
                 self.report.originals += 1;
             }
         }
-        self.write(&[AGENTS, dir, MESSAGES], &message.file_name(), &file)
+        self.write(&[AGENTS, dir, MESSAGES], &message.file_name(), file)
     }
 
-    fn write(&mut self, dir: &[&str], name: &str, text: &str) -> Result<()> {
+    fn write(&mut self, dir: &[&str], name: &str, text: String) -> Result<()> {
         self.staging.write(dir, name, text)?;
         self.state.done += 1;
         (self.progress)(self.state);

@@ -20,6 +20,7 @@ mod beside;
 mod bucket;
 mod directory;
 mod export;
+mod files;
 mod import;
 mod publish;
 mod update;

@@ -1,11 +1,13 @@
 //! A directory tree that is built beside its place, synced, and put there in one step.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::environment::{Environment, SystemEnvironment};
 use crate::{Error, Result};
+
+use super::files::Files;
 
 /// Up to so many files are synced one by one; beyond, the whole file system is synced once where that is possible.
 const SYNC_EACH: usize = 64;
@@ -18,6 +20,7 @@ pub(super) struct Staging {
     /// The first files, to be synced one by one if there are few.
     first: Vec<PathBuf>,
     files: u64,
+    writer: Files,
     published: bool,
 }
 
@@ -34,6 +37,7 @@ impl Staging {
             root,
             first: Vec::new(),
             files: 0,
+            writer: Files::default(),
             published: false,
         })
     }
@@ -50,24 +54,18 @@ impl Staging {
         Ok(())
     }
 
-    pub(super) fn write(&mut self, dir: &[&str], name: &str, text: &str) -> Result<()> {
+    pub(super) fn write(&mut self, dir: &[&str], name: &str, text: String) -> Result<()> {
         let path = self.path(dir).join(name);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(Error::io("create", &path))?;
-        file.write_all(text.as_bytes())
-            .map_err(Error::io("write", &path))?;
         self.files += 1;
         if self.first.len() <= SYNC_EACH {
-            self.first.push(path);
+            self.first.push(path.clone());
         }
-        Ok(())
+        self.writer.write(path, text)
     }
 
     /// Makes the tree durable and puts it at `path`, replacing what is there if `replace`.
     pub(super) fn publish(mut self, path: &Path, replace: bool) -> Result<()> {
+        self.writer.finish()?;
         self.sync()?;
         let parent = path.parent().unwrap_or(path);
         if replace && path.symlink_metadata().is_ok() {
@@ -142,6 +140,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if !self.published {
+            drop(std::mem::take(&mut self.writer));
             // Best effort: what is left has a temporary name that no reader looks at.
             let _ = fs::remove_dir_all(&self.root);
         }

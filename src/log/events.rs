@@ -23,6 +23,14 @@ impl Replayed<'_> {
             Self::Lost { first, .. } => *first,
         }
     }
+
+    /// What the event is about: a session, an agent, a multi-agent; `None` for lost ones.
+    pub(crate) fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Event(event) | Self::PayloadLost(event) => Some(event.subject),
+            Self::Lost { .. } => None,
+        }
+    }
 }
 
 /// An entry as an event.
@@ -41,17 +49,25 @@ pub(crate) fn events<'a>(
 ) -> impl DoubleEndedIterator<Item = Replayed<'a>> + use<'a> {
     let header = frame.header;
     let entries: Vec<_> = frame.entries().collect();
+    let readable = readable(frame);
     entries.into_iter().enumerate().map(move |(i, entry)| {
         let version = Version(header.first_version + i as u64);
         match event(version, header.time_us, &entry, segment, offset, true) {
-            Decoded::Whole(event) => Replayed::Event(event),
-            Decoded::PayloadLost(event) => Replayed::PayloadLost(event),
-            Decoded::Lost(_) => Replayed::Lost {
+            Decoded::Whole(event) if i < readable => Replayed::Event(event),
+            Decoded::PayloadLost(event) if i < readable => Replayed::PayloadLost(event),
+            _ => Replayed::Lost {
                 first: version,
                 last: version,
             },
         }
     })
+}
+
+/// How many events of a frame come before the first one whose envelope cannot be read.
+pub(super) fn readable(frame: &Frame<'_>) -> usize {
+    let mut entries = frame.entries();
+    let unreadable = entries.position(|entry| Envelope::decode(entry.envelope).is_err());
+    unreadable.unwrap_or(usize::from(frame.header.event_count))
 }
 
 /// The event of an entry. `is_whole` says that its payload was checked.

@@ -11,7 +11,7 @@ use crate::{Error, Result, Version};
 use super::correct::correct_payload;
 use super::found::BadPayload;
 use super::pieces::corrected;
-use super::quarantine::{Range, set_aside};
+use super::quarantine::{Quarantine, Range};
 use super::rebuild::{gap_body, reframed};
 use super::repair::Job;
 use super::salvage::Hole;
@@ -64,19 +64,23 @@ impl Job<'_> {
             OpenMode::Write
         };
         let segment = SegmentFile::open(storage, dir, base, mode)?;
-        let mut changed = false;
         let payloads: Vec<_> = self.payloads(base).copied().collect();
+        let mut ends = Vec::new();
+        for (_, offset) in self.scanned.bad_ends.iter().filter(|(b, _)| *b == base) {
+            ends.extend(new_ends(&segment, *offset)?);
+        }
+        let holes: Vec<_> = self.holes(base).copied().collect();
+        // All of it is durable elsewhere before any of it is overwritten.
+        let names = self.set_all_aside(&segment, &payloads, &ends, &holes)?;
+        let mut changed = !ends.is_empty() || !holes.is_empty();
         for payload in &payloads {
             changed |= self.payload_in_place(&segment, payload)?;
         }
-        for (_, offset) in self.scanned.bad_ends.iter().filter(|(b, _)| *b == base) {
-            self.ends_in_place(&segment, *offset)?;
-            changed = true;
+        for (at, new) in &ends {
+            self.overwrite(&segment, *at, new)?;
         }
-        let holes: Vec<_> = self.holes(base).copied().collect();
-        for hole in &holes {
-            self.fill_hole(&segment, hole)?;
-            changed = true;
+        for (hole, name) in holes.iter().zip(&names) {
+            self.fill_hole(&segment, hole, name)?;
         }
         if changed {
             tracing::info!(segment = %segment.path.display(), "segment mended in place");
@@ -85,51 +89,53 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// Sets aside what will be overwritten; returns the names of the holes' files in the quarantine.
+    fn set_all_aside(
+        &mut self,
+        segment: &SegmentFile,
+        payloads: &[BadPayload],
+        ends: &[(u64, Vec<u8>)],
+        holes: &[Hole],
+    ) -> Result<Vec<String>> {
+        if self.dry_run {
+            return Ok(vec![String::new(); holes.len()]);
+        }
+        for bad in payloads {
+            let old = bytes_of(segment, bad.offset, u64::from(bad.len))?;
+            let is_given_up = old.iter().all(|byte| *byte == GIVEN_UP);
+            if !is_given_up {
+                self.set_aside(segment, bad.offset, u64::from(bad.len))?;
+            }
+        }
+        for (at, new) in ends {
+            self.set_aside(segment, *at, new.len() as u64)?;
+        }
+        let mut names = Vec::new();
+        for hole in holes {
+            names.push(self.set_aside(segment, hole.offset, hole.length)?);
+        }
+        if let Some(quarantine) = &self.quarantine {
+            quarantine.sync(&*self.log.storage)?;
+        }
+        Ok(names)
+    }
+
     /// Brings one payload back or gives it up; whether anything changed.
     fn payload_in_place(&mut self, segment: &SegmentFile, bad: &BadPayload) -> Result<bool> {
         let old = bytes_of(segment, bad.offset, u64::from(bad.len))?;
-        let is_given_up = old.iter().all(|byte| *byte == GIVEN_UP);
-        let Some(new) = self.mended(bad.version, &old, bad.crc) else {
+        let new = self.mended(bad.version, &old, bad.crc);
+        let Some(new) = new.filter(|new| *new != old) else {
             return Ok(false);
         };
-        if new == old {
-            return Ok(false);
-        }
-        if !self.dry_run && !is_given_up {
-            self.set_aside(segment, bad.offset, u64::from(bad.len))?;
-        }
         self.overwrite(segment, bad.offset, &new)?;
         Ok(true)
     }
 
-    /// Makes padding and trailer of the frame at `offset` anew: its header is good, and they follow from it.
-    fn ends_in_place(&mut self, segment: &SegmentFile, offset: u64) -> Result<()> {
-        let head = bytes_of(segment, offset, FRAME_HEADER_LEN as u64)?;
-        let Ok(header) = FrameHeader::decode(&head) else {
-            return Ok(());
-        };
-        let mut frame = head;
-        let body = FRAME_HEADER_LEN + (header.meta_len + header.payload_len) as usize;
-        frame.resize(body, 0);
-        let mut new = Vec::new();
-        reframed(header, &frame, &mut new);
-        let at = offset + body as u64;
-        if !self.dry_run {
-            self.set_aside(segment, at, (new.len() - body) as u64)?;
-        }
-        self.overwrite(segment, at, &new[body..])
-    }
-
     /// Puts a GAP where a hole is.
-    fn fill_hole(&mut self, segment: &SegmentFile, hole: &Hole) -> Result<()> {
-        let name = if self.dry_run {
-            String::new()
-        } else {
-            self.set_aside(segment, hole.offset, hole.length)?
-        };
+    fn fill_hole(&mut self, segment: &SegmentFile, hole: &Hole, name: &str) -> Result<()> {
         let lost = (Version(hole.first), Version(hole.last));
         self.done.lost.push(lost);
-        match self.gap(hole, &name) {
+        match self.gap(hole, name) {
             Some(gap) => self.overwrite(segment, hole.offset, &gap),
             None => Ok(()),
         }
@@ -160,14 +166,20 @@ impl Job<'_> {
         (gap.len() == length).then_some(gap)
     }
 
-    /// Sets a range aside; returns the name of its file in the quarantine.
+    /// Copies a range to the quarantine; returns the name of its file there.
     fn set_aside(&mut self, segment: &SegmentFile, offset: u64, length: u64) -> Result<String> {
         let range = Range {
             segment: segment.base,
             offset,
             length,
         };
-        let path = set_aside(&*self.log.storage, &self.log.dir, &*segment.file, range)?;
+        let storage = &*self.log.storage;
+        let quarantine = match self.quarantine.take() {
+            Some(quarantine) => quarantine,
+            None => Quarantine::open(storage, &self.log.dir)?,
+        };
+        let path = quarantine.copy(storage, &*segment.file, range)?;
+        self.quarantine = Some(quarantine);
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
         self.done.quarantine.push(path);
         Ok(name.unwrap_or_default())
@@ -216,6 +228,19 @@ impl Job<'_> {
         }
         Some(back.unwrap_or_else(|| vec![GIVEN_UP; payload.len()]))
     }
+}
+
+/// Padding and trailer of the frame at `offset`, and where they go: its header is good, and they follow from it.
+fn new_ends(segment: &SegmentFile, offset: u64) -> Result<Option<(u64, Vec<u8>)>> {
+    let mut frame = bytes_of(segment, offset, FRAME_HEADER_LEN as u64)?;
+    let Ok(header) = FrameHeader::decode(&frame) else {
+        return Ok(None);
+    };
+    let body = FRAME_HEADER_LEN + (header.meta_len + header.payload_len) as usize;
+    frame.resize(body, 0);
+    let mut new = Vec::new();
+    reframed(header, &frame, &mut new);
+    Ok(Some((offset + body as u64, new.split_off(body))))
 }
 
 /// A name as long as that of any file that the hole may be set aside to.

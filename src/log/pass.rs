@@ -303,12 +303,14 @@ impl Pass {
                     self.hand(visit, Replayed::PayloadLost(event))?;
                 }
                 Decoded::Lost(fault) => {
+                    // What is behind it in its commit is lost with it: repair can shorten a commit, and keep links.
                     self.payload_lost(end, offset, &entry, version, Err(&fault));
-                    let lost = Replayed::Lost {
-                        first: version,
-                        last: version,
-                    };
-                    self.hand(visit, lost)?;
+                    let last = header.last_version().map_or(version, Version);
+                    if let Some(damage) = self.out.damage.last_mut() {
+                        damage.last_version = Some(last);
+                    }
+                    let first = version;
+                    return self.hand(visit, Replayed::Lost { first, last });
                 }
             }
         }

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::format::{FRAME_HEADER_LEN, FrameHeader, Kind, SEGMENT_HEADER_LEN, SegmentHeader, crc};
+use crate::format::{
+    FRAME_HEADER_LEN, Frame, FrameHeader, FrameSpec, Kind, SEGMENT_HEADER_LEN, SegmentHeader, crc,
+    encode_frame,
+};
 use crate::storage::read_full_at;
 use crate::{Error, Result, Version};
 
 use super::copy::CopySpot;
 use super::correct::{correct_bit, correct_frame};
+use super::events::readable;
 use super::repair::Job;
 use super::salvage::{Spot, salvage};
 use super::scan::{Expect, Window};
@@ -58,7 +62,8 @@ impl Job<'_> {
         let cut = torn.map_or(u64::MAX, |(_, torn)| torn.offset);
         for spot in found.spots.iter().filter(|spot| spot.offset < cut) {
             if is_kept(spot.header.kind) || matches!(spot.header.kind, Kind::Skippable(_)) {
-                pieces.push(Piece::here(spot));
+                let bytes = window.get(spot.offset, spot.header.frame_len() as usize);
+                pieces.extend(Piece::here(spot, bytes.map_err(io)?));
             }
         }
         for region in found.regions.iter().filter(|region| region.offset < cut) {
@@ -167,15 +172,45 @@ pub(super) fn corrected_header(old: &SegmentFile) -> Option<SegmentHeader> {
 }
 
 impl Piece {
-    fn here(spot: &Spot) -> Self {
+    /// The frame at a spot, up to the first event that cannot be read; `None` if nothing is left of it.
+    fn here(spot: &Spot, bytes: &[u8]) -> Option<Self> {
+        let frame = Frame::decode(spot.header, bytes).ok()?;
+        let (readable, count) = (readable(&frame), usize::from(spot.header.event_count));
+        if readable < count {
+            return Self::shortened(&frame, readable);
+        }
         let source = Source::Here {
             offset: spot.offset,
             displaced: spot.displaced,
         };
-        Self {
+        Some(Self {
             header: spot.header,
             next_version: spot.after.version,
             source,
-        }
+        })
+    }
+
+    /// A commit with its first events alone.
+    fn shortened(frame: &Frame<'_>, events: usize) -> Option<Self> {
+        let entries: Vec<_> = frame.entries().take(events).collect();
+        let parts: Vec<_> = entries.iter().map(|e| (e.envelope, e.payload)).collect();
+        let old = &frame.header;
+        let spec = FrameSpec {
+            kind: old.kind,
+            first_version: old.first_version,
+            durable_version: old.durable_version,
+            salt: old.salt,
+            epoch: old.epoch,
+            offset: old.offset,
+            prev_link: old.prev_link,
+            time_us: old.time_us,
+        };
+        let mut bytes = Vec::new();
+        let header = encode_frame(spec, &parts, &mut bytes);
+        (events > 0).then_some(Self {
+            next_version: header.first_version + events as u64,
+            header,
+            source: Source::Corrected(bytes),
+        })
     }
 }

@@ -20,45 +20,80 @@ pub(crate) struct Range {
     pub(crate) length: u64,
 }
 
-/// Copies a range of `file` to a new file in the quarantine of `dir`; durable when it returns.
-///
-/// A copy that an interrupted recovery finished before is used again.
+/// The directory for what is set aside.
+#[derive(Debug)]
+pub(crate) struct Quarantine {
+    path: PathBuf,
+}
+
+impl Quarantine {
+    /// Makes the quarantine of `dir`, or finds it; its own name is durable when this returns.
+    pub(crate) fn open(storage: &dyn Storage, dir: &Path) -> Result<Self> {
+        let path = dir.join(QUARANTINE);
+        match storage.create_dir(&path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io("create directory", &path)(e)),
+        }
+        storage
+            .sync_dir(dir)
+            .map_err(Error::io("sync directory", dir))?;
+        Ok(Self { path })
+    }
+
+    /// Copies a range of `file` to a new file, whose bytes are durable when this returns: its name only after
+    /// [`Quarantine::sync`].
+    ///
+    /// A copy that an interrupted recovery finished before is used again.
+    pub(crate) fn copy(
+        &self,
+        storage: &dyn Storage,
+        file: &dyn StorageFile,
+        range: Range,
+    ) -> Result<PathBuf> {
+        for attempt in 0..u32::MAX {
+            let path = self.path.join(name_of(range, attempt));
+            match storage.open(&path, OpenMode::CreateNew) {
+                Ok(copy) => {
+                    copy_range(file, &*copy, range).map_err(Error::io("write", &path))?;
+                    return Ok(path);
+                }
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                    let copy = storage
+                        .open(&path, OpenMode::Write)
+                        .map_err(Error::io("open", &path))?;
+                    if is_copy(file, &*copy, range).map_err(Error::io("read", &path))? {
+                        copy.sync_data().map_err(Error::io("sync", &path))?;
+                        return Ok(path);
+                    }
+                }
+                Err(e) => return Err(Error::io("create", &path)(e)),
+            }
+        }
+        Err(Error::AlreadyExists(format!(
+            "every name in {}",
+            self.path.display()
+        )))
+    }
+
+    /// Makes the names of all copies durable.
+    pub(crate) fn sync(&self, storage: &dyn Storage) -> Result<()> {
+        let synced = storage.sync_dir(&self.path);
+        synced.map_err(Error::io("sync directory", &self.path))
+    }
+}
+
+/// Copies a range of `file` to the quarantine of `dir`; durable when it returns.
 pub(crate) fn set_aside(
     storage: &dyn Storage,
     dir: &Path,
     file: &dyn StorageFile,
     range: Range,
 ) -> Result<PathBuf> {
-    let quarantine = quarantine(storage, dir)?;
-    for attempt in 0..u32::MAX {
-        let path = quarantine.join(name_of(range, attempt));
-        match storage.open(&path, OpenMode::CreateNew) {
-            Ok(copy) => {
-                copy_range(file, &*copy, range).map_err(Error::io("write", &path))?;
-                storage
-                    .sync_dir(&quarantine)
-                    .map_err(Error::io("sync directory", &quarantine))?;
-                return Ok(path);
-            }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                let copy = storage
-                    .open(&path, OpenMode::Write)
-                    .map_err(Error::io("open", &path))?;
-                if is_copy(file, &*copy, range).map_err(Error::io("read", &path))? {
-                    copy.sync_data().map_err(Error::io("sync", &path))?;
-                    storage
-                        .sync_dir(&quarantine)
-                        .map_err(Error::io("sync directory", &quarantine))?;
-                    return Ok(path);
-                }
-            }
-            Err(e) => return Err(Error::io("create", &path)(e)),
-        }
-    }
-    Err(Error::AlreadyExists(format!(
-        "every name in {}",
-        quarantine.display()
-    )))
+    let quarantine = Quarantine::open(storage, dir)?;
+    let path = quarantine.copy(storage, file, range)?;
+    quarantine.sync(storage)?;
+    Ok(path)
 }
 
 /// As [`set_aside`], of a whole segment that is about to lose its name: its bytes get a second one where the storage can
@@ -73,34 +108,19 @@ pub(crate) fn set_aside_whole(
         offset: 0,
         length: segment.len,
     };
-    let quarantine = quarantine(storage, dir)?;
-    let path = quarantine.join(name_of(whole, 0));
+    let quarantine = Quarantine::open(storage, dir)?;
+    let path = quarantine.path.join(name_of(whole, 0));
     let synced = segment.file.sync_data();
     let linked = synced.and_then(|()| storage.link(&segment.path, &path));
     if linked.is_err() {
         return set_aside(storage, dir, &*segment.file, whole);
     }
-    let synced = storage.sync_dir(&quarantine);
-    synced.map_err(Error::io("sync directory", &quarantine))?;
+    quarantine.sync(storage)?;
     Ok(path)
 }
 
 fn name_of(range: Range, attempt: u32) -> String {
     format!("{:020}-{}-{attempt}.bytes", range.segment, range.offset)
-}
-
-/// The directory for what is set aside, with a durable name.
-pub(super) fn quarantine(storage: &dyn Storage, dir: &Path) -> Result<PathBuf> {
-    let quarantine = dir.join(QUARANTINE);
-    match storage.create_dir(&quarantine) {
-        Ok(()) => {}
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(e) => return Err(Error::io("create directory", &quarantine)(e)),
-    }
-    storage
-        .sync_dir(dir)
-        .map_err(Error::io("sync directory", dir))?;
-    Ok(quarantine)
 }
 
 fn copy_range(from: &dyn StorageFile, to: &dyn StorageFile, range: Range) -> io::Result<()> {

@@ -13,7 +13,7 @@ use super::directory::segment_path;
 use super::found::Found;
 use super::identity::Identity;
 use super::pieces::{Piece, Source, corrected_header};
-use super::quarantine::{quarantine, set_aside_whole};
+use super::quarantine::{Quarantine, set_aside_whole};
 use super::reader::{LogReader, Scanned};
 use super::rebuild::{Rebuild, Stamp};
 use super::recover::{recover, settle};
@@ -142,6 +142,7 @@ fn mend(
         identity: Identity::of(log, &found.scanned)?,
         done,
         after: None,
+        quarantine: None,
     };
     let mut stay = BTreeSet::new();
     if in_place {
@@ -177,6 +178,8 @@ pub(super) struct Job<'a> {
     pub(super) done: Repaired,
     /// The last segment written anew: the version and the link after it.
     after: Option<(u64, u32)>,
+    /// Open as soon as a range of a segment was set aside.
+    pub(super) quarantine: Option<Quarantine>,
 }
 
 impl Job<'_> {
@@ -201,7 +204,7 @@ impl Job<'_> {
             }
             None if !self.dry_run => {
                 // It tells the next writer that names in this directory may not be durable.
-                quarantine(&*self.log.storage, &self.log.dir)?;
+                Quarantine::open(&*self.log.storage, &self.log.dir)?;
                 String::new()
             }
             _ => String::new(),

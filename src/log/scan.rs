@@ -58,10 +58,18 @@ impl Window {
             let load = want
                 .max(CHUNK)
                 .min(self.len.saturating_sub(offset) as usize);
+            // What is held of these bytes already moves to the front.
+            let passed = match offset.checked_sub(self.start) {
+                Some(passed) => (passed as usize).min(self.buf.len()),
+                None => self.buf.len(),
+            };
+            self.buf.drain(..passed);
+            let kept = self.buf.len();
             self.start = offset;
             self.buf.resize(load, 0);
-            let got = read_full_at(&*self.file, &mut self.buf, offset)?;
-            self.buf.truncate(got);
+            let got = read_full_at(&*self.file, &mut self.buf[kept..], offset + kept as u64);
+            self.buf.truncate(kept + got.as_ref().unwrap_or(&0));
+            got?;
         }
         let from = ((offset - self.start) as usize).min(self.buf.len());
         let to = (from + want).min(self.buf.len());

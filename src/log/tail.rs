@@ -107,6 +107,11 @@ impl Backward {
         Ok(Some(back))
     }
 
+    /// Whether the whole log is known to have at most `len` bytes.
+    pub(crate) fn is_within(&self, len: u64) -> bool {
+        self.bases.is_empty() && self.bytes <= len
+    }
+
     /// The frame before the last one that was met.
     pub(crate) fn back(&mut self) -> Result<Result<Met<'_>, Stop>> {
         let (header, offset) = match self.step()? {
@@ -153,8 +158,10 @@ impl Backward {
                 self.segment = None;
                 continue;
             }
-            let path = super::directory::segment_path(&self.reader.dir, walk.base);
-            let header = walk.load().map_err(Error::io("read", &path))?;
+            let header = walk.load().map_err(|e| {
+                let path = super::directory::segment_path(&self.reader.dir, walk.base);
+                Error::io("read", &path)(e)
+            })?;
             // A SEAL that nothing follows means that the next segment is lost.
             let header = header.filter(|h| h.kind != Kind::Seal || self.wanted.is_some());
             let Some(header) = header else {

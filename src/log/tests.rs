@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::event::EventKind;
-use crate::storage::{MemoryStorage, Storage};
+use crate::storage::{MemoryStorage, OpenMode, Storage, write_all_at};
 use crate::{Error, Store, Version};
 
-use super::{Birth, Draft, LogWriter, WriterOptions};
+use super::{Birth, Draft, LogReader, LogWriter, WriterOptions};
 
 /// A session with a message, an event of the kind `kind`, and another message.
 fn log_with(kind: u8) -> Store {
@@ -105,4 +105,42 @@ fn a_commit_that_is_too_large_is_refused_before_anything_is_written() {
         session.append_json("a", "{}").unwrap().version,
         before.next()
     );
+}
+
+#[test]
+fn commits_are_shared_up_to_damage_and_not_over_it() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let options = Store::options().storage(Arc::clone(&storage));
+    let store = options.segment_len(4096).open("/s").unwrap();
+    let session = store.session("x").unwrap();
+    for _ in 0..60 {
+        session.append_json("a", "{}").unwrap();
+    }
+    session.close().unwrap();
+    let dir = Path::new("/s/sessions/x").to_path_buf();
+    let log = LogReader { storage, dir };
+    let share = |until| {
+        let mut last = 0;
+        let mut visit = |_: &crate::format::Frame<'_>, point: crate::format::Point| {
+            last = point.version;
+            Ok(true)
+        };
+        log.commits(0, until, &mut visit).map(|()| last)
+    };
+    assert_eq!(share(62).unwrap(), 62);
+    let beyond = share(63).unwrap_err();
+    assert!(matches!(beyond, Error::NotFound(_)), "{beyond}");
+    let listing = super::Listing::read(&*log.storage, &log.dir)
+        .unwrap()
+        .unwrap();
+    let base = listing.segments[1];
+    let path = super::directory::segment_path(&log.dir, base);
+    let file = log.storage.open(&path, OpenMode::Write).unwrap();
+    write_all_at(&*file, &[0x5A; 8], 128 + 64).unwrap();
+    assert_eq!(share(base - 1).unwrap(), base - 1);
+    let refused = share(62).unwrap_err();
+    assert!(matches!(refused, Error::Damaged { .. }), "{refused}");
+    log.storage.remove_file(&path).unwrap();
+    let refused = share(62).unwrap_err();
+    assert!(matches!(refused, Error::Damaged { .. }), "{refused}");
 }

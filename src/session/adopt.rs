@@ -2,7 +2,7 @@
 
 use crate::event::EventKind;
 use crate::format::{Commit, Envelope};
-use crate::log::{LogWriter, Replayed, events};
+use crate::log::{Replayed, events};
 use crate::{Error, Result, Version};
 
 use super::Session;
@@ -10,11 +10,6 @@ use super::group::Inner;
 use super::plan::Plan;
 
 impl Session {
-    /// The log's id; `None` for a session without a log.
-    pub(crate) fn log_id(&self) -> Option<[u8; 16]> {
-        self.group.lock().writer.as_ref().map(LogWriter::log_id)
-    }
-
     /// Appends commits of another device and makes them durable, all with one sync. A session without a log
     /// gets one with this id.
     ///

@@ -4,6 +4,7 @@ mod adopt;
 mod batch;
 mod commit;
 mod group;
+mod handle;
 mod op;
 mod plan;
 mod record;
@@ -27,6 +28,7 @@ use crate::{Error, Result, Version};
 pub use batch::Batch;
 pub(crate) use group::Group;
 use group::Inner;
+pub(crate) use handle::SessionHandle;
 pub(crate) use op::{Op, Sync};
 pub(crate) use plan::Plan;
 pub(crate) use record::{agent_record, session_record, with_members};
@@ -335,9 +337,11 @@ impl Session {
 
     /// Makes the session's directory and its log, with this id or a random one; `false` if another writer was first.
     fn give_birth(&self, inner: &mut Inner, log_id: Option<[u8; 16]>) -> Result<bool> {
-        self.store.finish_replacement(&self.id)?;
-        self.store.create_session_dir(&self.dir)?;
         if inner.lock.is_none() {
+            self.store.create_store()?;
+            let _turn = self.store.lock_names()?;
+            self.store.finish_replacement(&self.id)?;
+            self.store.create_session_dir(&self.dir)?;
             inner.lock = self.lock_log()?;
             if inner.lock.is_none() {
                 return Ok(false);
@@ -375,6 +379,8 @@ impl Drop for Session {
         if let Err(error) = self.shut() {
             tracing::warn!(session = %self.id, %error, "closing failed; what was acknowledged is safe");
         }
+        // Whoever looks through a handle this moment must not keep the next writer out.
+        self.group.lock().lock = None;
     }
 }
 

@@ -141,3 +141,52 @@ fn updated_patch(base: &str, time_us: u64) -> Option<String> {
         patch
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_change_was_lost_those_that_still_fit_are_applied() {
+        let mut record = Document::new(r#"{"a":1,"b":2}"#, Form::Record, 0);
+        // The change that added `c` was lost.
+        record.lose();
+        for change in [
+            r#"[{"op":"replace","path":"/c/d","value":3}]"#,
+            r#"[{"op":"replace","path":"/b","value":3}]"#,
+        ] {
+            record.sync(change, Form::Plain, 1);
+        }
+        assert!(record.is_incomplete());
+        assert_eq!(record.text(), r#"{"a":1,"b":3}"#);
+    }
+
+    #[test]
+    fn a_whole_record_makes_up_for_the_lost_change() {
+        let mut record = Document::new(r#"{"a":1}"#, Form::Record, 0).with_extra("messages");
+        record.lose();
+        record.sync(r#"{"a":2}"#, Form::Record, 1);
+        assert!(!record.is_incomplete());
+        assert_eq!(
+            (record.text(), record.extra()),
+            (r#"{"a":2}"#.to_owned(), "messages")
+        );
+    }
+
+    #[test]
+    fn a_change_dates_a_record_unless_it_says_a_date_itself() {
+        let mut record = Document::new(r#"{"a":1,"updated_at":"then"}"#, Form::Record, 0);
+        record.sync(
+            r#"[{"op":"replace","path":"/a","value":2}]"#,
+            Form::Plain,
+            0,
+        );
+        assert_eq!(
+            record.text(),
+            format!(r#"{{"a":2,"updated_at":"{}"}}"#, iso(0))
+        );
+        let own = r#"[{"op":"replace","path":"/updated_at","value":"now"}]"#;
+        record.sync(own, Form::Plain, 0);
+        assert_eq!(record.text(), r#"{"a":2,"updated_at":"now"}"#);
+    }
+}

@@ -70,6 +70,15 @@ impl IdSet {
 
     /// Adds an id; `false` if it was there.
     pub(crate) fn insert(&mut self, id: u64) -> bool {
+        if id > 0 && self.last() == Some(id - 1) {
+            // The next id of a conversation, nearly always.
+            self.len += 1;
+            let block = self.blocks.len() - 1;
+            if let Some((_, last)) = self.block(block).last_mut() {
+                *last = id;
+            }
+            return true;
+        }
         let at = self.find(id);
         let after = self.get(at);
         if after.is_some_and(|(first, _)| first <= id) {

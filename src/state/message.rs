@@ -7,6 +7,8 @@ use crate::event::Form;
 use crate::json::{Json, write_string};
 use crate::time::iso;
 
+use super::Entry;
+
 /// One message of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -26,6 +28,28 @@ pub struct Message {
 const LOST_REDACTION: &str = r#"{"role":"user","content":[{"text":"[redacted]"}]}"#;
 
 impl Message {
+    /// The message of an entry; `None` if nothing is left of it.
+    pub(crate) fn of(entry: Entry<String>, redaction_unknown: bool) -> Option<Self> {
+        let redaction = entry
+            .redaction
+            .map(|redaction| (redaction.time_us, redaction.payload.unwrap_or_default()));
+        let (payload, form) = match entry.payload {
+            Some(payload) => (payload, entry.form),
+            None if redaction.is_some() => ("null".to_owned(), Form::Plain),
+            None => return None,
+        };
+        Some(Self {
+            id: entry.id,
+            version: entry.version,
+            created_us: entry.created_us,
+            form,
+            payload,
+            redaction,
+            redaction_unknown,
+            name: entry.name,
+        })
+    }
+
     /// The message's id in its agent: from 0 on.
     #[must_use]
     pub fn id(&self) -> u64 {
@@ -61,6 +85,15 @@ impl Message {
             Some((_, text)) => Cow::Borrowed(text),
             None => self.original(),
         }
+    }
+
+    /// As [`Message::text`], without a copy where there need not be one.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        if self.form == Form::Plain && self.redaction.is_none() {
+            return self.payload;
+        }
+        self.text().into_owned()
     }
 
     /// The message as it was before any redaction. `null` for a record without a message.
@@ -101,8 +134,14 @@ impl Message {
     /// The text of `message_<id>.json` in the standard layout. It holds the original of a redacted message.
     #[must_use]
     pub fn file(&self) -> String {
-        if self.form == Form::File && self.redaction.is_none() {
-            return self.payload.clone();
+        match (self.form, &self.redaction) {
+            (Form::File, None) => return self.payload.clone(),
+            (Form::Record, None) => {
+                if let Ok(record) = Json::parse(&self.payload) {
+                    return record.to_python();
+                }
+            }
+            _ => {}
         }
         let record = self.record();
         Json::parse(&record).map(Json::to_python).unwrap_or(record)
@@ -135,7 +174,9 @@ impl Message {
 
     /// The imported record, with a later redaction put into it.
     fn imported_record(&self, record: Json<'_>) -> String {
-        let (Some(redaction), Some(updated)) = (self.redaction_text(), self.updated_at()) else {
+        let redaction = self.redaction_text();
+        let Some((redaction, updated)) = redaction.and_then(|r| Some((r, self.updated_at()?)))
+        else {
             return record.minified();
         };
         let mut updated_text = String::new();

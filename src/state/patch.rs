@@ -298,3 +298,73 @@ fn is_key(key_text: &str, key: &str) -> bool {
 fn unescape(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The patch from `old` to `new`, applied to `old`.
+    fn patched(old: &str, new: &str) -> (String, String) {
+        let patch = diff(Json::parse(old).unwrap(), Json::parse(new).unwrap());
+        let patch = patch.unwrap_or_else(|| "[]".to_owned());
+        let found = apply(old, &[&patch]).unwrap();
+        (patch, found)
+    }
+
+    #[test]
+    fn a_patch_of_any_shape_leads_to_the_new_value() {
+        let long = "x".repeat(200);
+        for (old, new) in [
+            (
+                format!(r#"{{"a":[1,2,3],"b":"{long}"}}"#),
+                format!(r#"{{"a":[1,5],"b":"{long}"}}"#),
+            ),
+            (
+                format!(r#"{{"a":[],"b":"{long}"}}"#),
+                format!(r#"{{"a":[1,{{}}],"b":"{long}"}}"#),
+            ),
+            (
+                format!(r#"{{"~/":1,"b":"{long}"}}"#),
+                format!(r#"{{"~/":2,"b":"{long}","c":3}}"#),
+            ),
+            (
+                format!(r#"{{"a":1,"b":"{long}"}}"#),
+                format!(r#"{{"b":"{long}"}}"#),
+            ),
+            // Members that change places, or come twice, cannot be told apart by path.
+            (r#"{"a":1,"b":2}"#.to_owned(), r#"{"b":2,"a":1}"#.to_owned()),
+            (r#"{"a":1,"a":2}"#.to_owned(), r#"{"a":1,"a":3}"#.to_owned()),
+            ("[1]".to_owned(), "{}".to_owned()),
+        ] {
+            let (patch, found) = patched(&old, &new);
+            assert_eq!(found, new, "{patch}");
+        }
+    }
+
+    #[test]
+    fn a_patch_that_was_made_for_another_value_is_refused() {
+        // That is what is left to apply where a change before it was lost to damage.
+        for (base, patch) in [
+            (r#"{"a":1}"#, r#"[{"op":"replace","path":"/b","value":1}]"#),
+            (
+                r#"{"a":1}"#,
+                r#"[{"op":"replace","path":"/a/b","value":1}]"#,
+            ),
+            (r#"{"a":1}"#, r#"[{"op":"remove","path":"/b"}]"#),
+            (r#"{"a":[1]}"#, r#"[{"op":"remove","path":"/a/1"}]"#),
+            (r#"{"a":[1]}"#, r#"[{"op":"remove","path":"/a/x"}]"#),
+            (
+                r#"{"a":[1]}"#,
+                r#"[{"op":"replace","path":"/a/1","value":2}]"#,
+            ),
+            (r#"{"a":[1]}"#, r#"[{"op":"add","path":"/a/0","value":2}]"#),
+            (r#"{"a":1}"#, r#"[{"op":"add","path":"","value":2}]"#),
+            (r#"{"a":1}"#, r#"[{"op":"replace","path":"a","value":2}]"#),
+            (r#"{"a":1}"#, r#"[{"path":"/a"}]"#),
+            (r#"{"a":1}"#, "not JSON"),
+            ("not JSON", r#"[{"op":"replace","path":"/a","value":2}]"#),
+        ] {
+            assert_eq!(apply(base, &[patch]), Err(Mismatch), "{base} {patch}");
+        }
+    }
+}

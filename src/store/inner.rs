@@ -13,6 +13,7 @@ use crate::session::{Durability, Group};
 use crate::storage::{EntryKind, OpenMode, Storage, StorageLock, read_full_at, write_all_at};
 use crate::{Error, Result, id};
 
+use super::companion::Companion;
 use super::flusher::Flusher;
 
 const FORMAT: u16 = 1;
@@ -25,6 +26,9 @@ pub(super) const BUILDING: &str = ".building-";
 /// The lock of the store under which such a directory is made, and how long to wait for it.
 const BUILD_LOCK: &str = "BUILDING";
 const BUILD_WAIT: Duration = Duration::from_secs(10);
+/// The lock of the store under which a session gets or changes its name, and how long to wait for it.
+const NAMES_LOCK: &str = "NAMES";
+const NAMES_WAIT: Duration = Duration::from_secs(30);
 const WRITER: &str = concat!("sessionlog ", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -37,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) snapshot_after: u64,
     pub(crate) flush_interval: Option<Duration>,
     pub(super) flusher: Arc<Flusher>,
+    pub(super) companion: Option<Arc<dyn Companion>>,
 }
 
 /// The content of the file `STORE`.
@@ -94,16 +99,26 @@ impl Inner {
         }
     }
 
+    /// A turn to give a session its name or to change it: without it a log could begin where another is about to be
+    /// put. The store must be there.
+    pub(crate) fn lock_names(&self) -> Result<Box<dyn StorageLock>> {
+        self.lock_at(&self.root.join(NAMES_LOCK), NAMES_WAIT)
+    }
+
     /// Makes the directory of a session, and the store around it, durable up to every parent that is new.
     pub(crate) fn create_session_dir(&self, dir: &Path) -> Result<()> {
-        let is_new_store = self.store_file()?.is_none();
-        let sessions = self.root.join(SESSIONS);
-        if is_new_store {
+        self.create_store()?;
+        self.create_dir(&self.root.join(SESSIONS))?;
+        self.create_dir(dir)
+    }
+
+    /// Makes the store, if it is not there yet.
+    pub(crate) fn create_store(&self) -> Result<()> {
+        if self.store_file()?.is_none() {
             self.create_parents(&self.root)?;
             self.write_store_file()?;
         }
-        self.create_dir(&sessions)?;
-        self.create_dir(dir)
+        Ok(())
     }
 
     /// A new directory to build a session in, and its lock. What interrupted imports left behind is removed.
@@ -281,5 +296,13 @@ impl Inner {
             }
         }
         self.storage.remove_dir(dir)
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(companion) = &self.companion {
+            companion.end();
+        }
     }
 }

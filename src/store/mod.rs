@@ -1,5 +1,6 @@
 //! A store: a directory of sessions.
 
+mod companion;
 mod flusher;
 mod inner;
 mod options;
@@ -15,6 +16,7 @@ use crate::session::Session;
 use crate::view::View;
 use crate::{Error, Result, id};
 
+pub(crate) use companion::Companion;
 pub(crate) use inner::Inner;
 pub use options::StoreOptions;
 
@@ -50,7 +52,11 @@ impl Store {
     /// damaged, [`Error::UnsupportedVersion`] if a newer program wrote it.
     pub fn session(&self, id: &str) -> Result<Session> {
         id::check("session id", id)?;
-        Session::open(Arc::clone(&self.inner), id)
+        let mut open = || Session::open(Arc::clone(&self.inner), id);
+        match &self.inner.companion {
+            Some(companion) => companion.open(id, &mut open),
+            None => open(),
+        }
     }
 
     /// Opens a session for reading: no lock, beside any writer, as of now.
@@ -143,16 +149,22 @@ impl Store {
         let target = self.inner.session_dir(id);
         let storage = &*self.inner.storage;
         // The lock is held until the end, so that nobody takes the directory for a leftover.
-        let moved = result.and_then(|built| match storage.rename(&dir, &target) {
-            Ok(()) => Ok(built),
-            Err(_)
-                if storage
-                    .list(&target)
-                    .is_ok_and(|entries| !entries.is_empty()) =>
-            {
-                Err(exists())
+        let moved = result.and_then(|built| {
+            let _turn = self.inner.lock_names()?;
+            if self.inner.is_half_replaced(id) {
+                return Err(exists());
             }
-            Err(e) => Err(Error::io("rename", &dir)(e)),
+            match storage.rename(&dir, &target) {
+                Ok(()) => Ok(built),
+                Err(_)
+                    if storage
+                        .list(&target)
+                        .is_ok_and(|entries| !entries.is_empty()) =>
+                {
+                    Err(exists())
+                }
+                Err(e) => Err(Error::io("rename", &dir)(e)),
+            }
         });
         if moved.is_err() {
             // Best effort: the next import removes what is left.

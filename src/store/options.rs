@@ -11,6 +11,7 @@ use crate::session::Durability;
 use crate::storage::{FileStorage, Storage};
 
 use super::Store;
+use super::companion::Companion;
 use super::inner::Inner;
 
 /// The default size at which a segment is sealed and a new one begun, in bytes.
@@ -31,6 +32,7 @@ pub struct StoreOptions {
     allocate_above: u64,
     snapshot_after: u64,
     flush_interval: Option<Duration>,
+    companion: Option<Arc<dyn Companion>>,
 }
 
 impl Default for StoreOptions {
@@ -44,6 +46,7 @@ impl Default for StoreOptions {
             allocate_above: ALLOCATE_ABOVE,
             snapshot_after: SNAPSHOT_AFTER,
             flush_interval: None,
+            companion: None,
         }
     }
 }
@@ -116,16 +119,31 @@ impl StoreOptions {
         self
     }
 
+    /// Somebody who goes along with the store.
+    pub(crate) fn companion(mut self, companion: Arc<dyn Companion>) -> Self {
+        self.companion = Some(companion);
+        self
+    }
+
     /// Opens the store at `path`. A directory that does not exist yet is created at the first append.
     ///
     /// Errors: [`crate::Error::InvalidInput`] if `path` is not a directory, [`crate::Error::UnsupportedVersion`] if a newer
     /// program made the store.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
-        let root = path.as_ref().to_path_buf();
+        let alone = self.store(path.as_ref(), None);
+        alone.inner.check()?;
+        let Some(companion) = self.companion.clone() else {
+            return Ok(alone);
+        };
+        companion.begin(alone)?;
+        Ok(self.store(path.as_ref(), Some(companion)))
+    }
+
+    fn store(&self, path: &Path, companion: Option<Arc<dyn Companion>>) -> Store {
         let inner = Inner {
-            storage: self.storage,
-            environment: self.environment,
-            root,
+            storage: Arc::clone(&self.storage),
+            environment: Arc::clone(&self.environment),
+            root: path.to_path_buf(),
             durability: self.durability,
             lock_wait: self.lock_wait,
             writer: WriterOptions {
@@ -135,10 +153,10 @@ impl StoreOptions {
             snapshot_after: self.snapshot_after,
             flush_interval: self.flush_interval,
             flusher: Arc::default(),
+            companion,
         };
-        inner.check()?;
-        Ok(Store {
+        Store {
             inner: Arc::new(inner),
-        })
+        }
     }
 }

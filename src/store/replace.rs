@@ -4,6 +4,9 @@
 //! one's `quarantine/`, then the new one takes its name. After the first rename the session's own name is free
 //! and the new directory holds both histories: that is the durable intent, and whoever opens the session next
 //! does the second rename. Before it, nothing has happened, and the new directory is a leftover.
+//!
+//! Both renames happen in one turn of the store's lock `NAMES`. Whoever begins a log takes that turn too, so no log
+//! begins under the name while it is free.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -182,8 +185,11 @@ impl Store {
                 return Err(e);
             }
         };
-        inner.move_aside(id, branch)?;
-        inner.take_name(id)?;
+        {
+            let _turn = inner.lock_names()?;
+            inner.move_aside(id, branch)?;
+            inner.take_name(id)?;
+        }
         inner.lift_quarantine(id, branch);
         Ok((outcome, inner.session_dir(id).join(QUARANTINE).join(branch)))
     }

@@ -2,7 +2,7 @@
 
 use crate::format::{Point, first_link};
 use crate::log::LogReader;
-use crate::session::Session;
+use crate::session::{Session, SessionHandle};
 use crate::store::Store;
 use crate::{Error, Result, Version, id};
 
@@ -26,21 +26,19 @@ impl Local {
     pub(super) fn read(store: &Store, session_id: &str) -> Result<Self, SyncError> {
         id::check("session id", session_id)?;
         store.inner.finish_replacement(session_id)?;
+        Self::read_settled(store, session_id, || settle(store, session_id))
+    }
+
+    /// As [`Local::read`]; `settle` makes durable what no watermark vouches for, and says up to which version.
+    pub(super) fn read_settled(
+        store: &Store,
+        session_id: &str,
+        settle: impl FnOnce() -> Result<Option<Version>>,
+    ) -> Result<Self, SyncError> {
         let reader = store.inner.log_reader(session_id);
         let Some(scanned) = reader.scan(&mut |_| Ok(()))? else {
             return Ok(Self::none(session_id, reader));
         };
-        let mut durable = scanned.durable;
-        if scanned.damage.is_empty() && durable + 1 < scanned.expect.version {
-            match store.session(session_id) {
-                Ok(session) => {
-                    durable = session.durable_version().0;
-                    session.close()?;
-                }
-                Err(Error::Locked { .. }) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
         if !scanned.damage.is_empty() {
             return Err(Error::Damaged {
                 path: reader.dir,
@@ -48,17 +46,31 @@ impl Local {
             }
             .into());
         }
+        let mut durable = scanned.durable;
+        if durable + 1 < scanned.expect.version {
+            durable = settle()?.map_or(durable, |version| version.0);
+        }
         Self::at(session_id, reader, scanned.log_id, durable)
     }
 
     /// A session that is open in this process; everything that was appended is made durable.
     pub(super) fn of(session: &Session) -> Result<Self, SyncError> {
-        session.flush()?;
-        let reader = session.log_reader();
-        match session.log_id() {
-            Some(log_id) => Self::at(session.id(), reader, log_id, session.durable_version().0),
-            None => Ok(Self::none(session.id(), reader)),
+        match Self::of_handle(&session.handle())? {
+            Some(local) => Ok(local),
+            None => Ok(Self::none(session.id(), session.log_reader())),
         }
+    }
+
+    /// As [`Local::of`]; `None` if the session is not open any more.
+    pub(super) fn of_handle(session: &SessionHandle) -> Result<Option<Self>, SyncError> {
+        let Some(flushed) = session.flush()? else {
+            return Ok(None);
+        };
+        let (id, reader) = (&*session.id, session.reader.clone());
+        Ok(Some(match flushed.log_id {
+            Some(log_id) => Self::at(id, reader, log_id, flushed.durable.0)?,
+            None => Self::none(id, reader),
+        }))
     }
 
     fn none(session_id: &str, reader: LogReader) -> Self {
@@ -112,5 +124,18 @@ impl Local {
 
     pub(super) fn is_empty(&self) -> bool {
         self.tip.version == 0
+    }
+}
+
+/// Makes what a writer left durable, unless one is at it; up to which version it is then.
+pub(super) fn settle(store: &Store, session_id: &str) -> Result<Option<Version>> {
+    match store.session(session_id) {
+        Ok(session) => {
+            let durable = session.durable_version();
+            session.close()?;
+            Ok(Some(durable))
+        }
+        Err(Error::Locked { .. }) => Ok(None),
+        Err(e) => Err(e),
     }
 }

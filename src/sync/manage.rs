@@ -79,16 +79,14 @@ impl Syncer {
     /// Gives a claim of this device up; whether there was one.
     pub fn release(&self, session_id: &str) -> Result<bool, SyncError> {
         let mut held = false;
-        self.change_head(session_id, &mut |head, now| {
-            let Some(old) = head.claim.filter(|claim| claim.device == self.device) else {
+        self.change_head(session_id, &mut |head, _| {
+            let is_ours = |claim: &ClaimEntry| claim.device == self.device && claim.until_us > 0;
+            let Some(old) = head.claim.filter(is_ours) else {
                 return Ok(false);
             };
             held = true;
-            // The epoch stays, so that it never goes back.
-            head.claim = Some(ClaimEntry {
-                until_us: now.saturating_sub(2 * CLOCK_SKEW_US),
-                ..old
-            });
+            // The epoch stays, so that it never goes back; this end is over by everybody's clock.
+            head.claim = Some(ClaimEntry { until_us: 0, ..old });
             Ok(true)
         })?;
         Ok(held)
@@ -145,7 +143,7 @@ impl Syncer {
             deleted: head.tombstone,
             objects: head.sealed.len(),
             bytes: sealed + head.tail.len() as u64,
-            claim: head.claim.as_ref().map(claim),
+            claim: head.claim.as_ref().filter(|c| c.until_us > 0).map(claim),
             damage,
         })
     }
@@ -262,15 +260,20 @@ impl Syncer {
         session_id: &str,
         change: &mut dyn FnMut(&mut Head, u64) -> Result<bool, SyncError>,
     ) -> Result<Head, SyncError> {
-        let mut doubt: Option<(Head, RemoteError)> = None;
+        // Every attempt that may have taken effect, or still may.
+        let mut doubts: Vec<(Head, RemoteError)> = Vec::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 self.remote.pause(attempt, self.random());
             }
-            let Fetched { mut head, tag, .. } = self.existing(session_id)?;
-            if doubt.as_ref().is_some_and(|(wanted, _)| *wanted == head) {
+            let found = self.existing(session_id);
+            let Fetched { mut head, tag, .. } =
+                found.map_err(|e| overruled(session_id, doubts.first(), e))?;
+            if doubts.iter().any(|(wanted, _)| *wanted == head) {
                 return Ok(head);
             }
+            // Somebody else was first, and the answer said so.
+            doubts.retain(|(_, source)| *source != RemoteError::Precondition);
             let now = self.store.inner.environment.now_us();
             if !change(&mut head, now)? {
                 return Ok(head);
@@ -280,20 +283,32 @@ impl Syncer {
             match self.put_head(session_id, &head, &Condition::Unchanged(tag)) {
                 Ok(_) => return Ok(head),
                 Err(SyncError::Remote { source, .. }) => match source {
-                    RemoteError::Precondition => {}
-                    RemoteError::Ambiguous(_) => doubt = Some((head, source)),
-                    source => return Err(self.remote_error(session_id, source)),
+                    RemoteError::Precondition | RemoteError::Ambiguous(_) => {
+                        doubts.push((head, source));
+                    }
+                    source => {
+                        let error = self.remote_error(session_id, source);
+                        return Err(overruled(session_id, doubts.first(), error));
+                    }
                 },
                 Err(e) => return Err(e),
             }
         }
-        Err(match doubt {
-            Some((_, source)) => SyncError::OutcomeUnknown {
-                session: session_id.to_owned(),
-                source,
-            },
-            None => SyncError::Busy(session_id.to_owned()),
-        })
+        let busy = SyncError::Busy(session_id.to_owned());
+        Err(overruled(session_id, doubts.first(), busy))
+    }
+}
+
+/// While a change of the head is in doubt, no error may say that it was not made.
+fn overruled(session: &str, doubt: Option<&(Head, RemoteError)>, error: SyncError) -> SyncError {
+    match (doubt, error) {
+        (Some((_, source)), SyncError::Remote { .. } | SyncError::Busy(_)) => {
+            SyncError::OutcomeUnknown {
+                session: session.to_owned(),
+                source: source.clone(),
+            }
+        }
+        (_, error) => error,
     }
 }
 

@@ -5,6 +5,8 @@ expression that is replaced; without marks it is all of the text. An empty repla
 occur exactly once in the file. A test is the name of a file in tests/, `lib` for the unit tests, or `cli/<name>`.
 """
 
+from sync import SYNC
+
 SYNCS = [
     ("fdatasync before the acknowledgement", "src/session/group.rs",
      "unsynced.file.sync_data()", "Ok(())", ["acknowledgement_order"]),
@@ -50,11 +52,11 @@ SYNCS = [
     ("fdatasync of what a repair overwrote in place", "src/log/recover.rs",
      "file.sync_data().map_err(Error::io(\"fdatasync\", &path))?;", "", ["repair_and_power_cuts"]),
     ("what is overwritten in place is set aside first", "src/log/mend.rs",
-     "!self.dry_run && !is_given_up", "false", ["repair_and_power_cuts"]),
+     "if ⟦!is_given_up⟧ {", "false", ["repair_and_power_cuts"]),
     ("a hole is set aside before it is filled", "src/log/mend.rs",
      "self.set_aside(segment, hole.offset, hole.length)?", "String::new()", ["repair_and_power_cuts"]),
     ("ends of frames are set aside before they are made anew", "src/log/mend.rs",
-     "self.set_aside(segment, at, (new.len() - body) as u64)?;", "", ["repair_and_power_cuts"]),
+     "self.set_aside(segment, *at, new.len() as u64)?;", "", ["repair_and_power_cuts"]),
     ("what can be corrected is not overwritten in place", "src/log/mend.rs",
      "correct_payload(&old, bad.crc).is_some()", "false", ["repair_in_place", "repair_and_power_cuts"]),
     ("a frame that can be corrected is not overwritten in place", "src/log/mend.rs",
@@ -63,12 +65,14 @@ SYNCS = [
     ("fdatasync of the quarantine's file", "src/log/quarantine.rs",
      "    })?;\n    ⟦to.sync_data()⟧\n}", "Ok(())", ["killed_then_power_cut", "repair_and_power_cuts"]),
     ("directory sync of the quarantine after a copy", "src/log/quarantine.rs",
-     "copy_range(file, &*copy, range).map_err(Error::io(\"write\", &path))?;\n                ⟦storage\n                    .sync_dir(&quarantine)\n                    .map_err(Error::io(\"sync directory\", &quarantine))?;⟧",
-     "", ["killed_then_power_cut", "repair_and_power_cuts"]),
+     "quarantine.copy(storage, file, range)?;\n    ⟦quarantine.sync(storage)?;⟧", "",
+     ["killed_then_power_cut", "repair_and_power_cuts"]),
+    ("directory sync of the quarantine after the copies of a segment's ranges", "src/log/mend.rs",
+     "quarantine.sync(&*self.log.storage)?;", "", ["repair_and_power_cuts"]),
     ("directory sync of the quarantine after a link", "src/log/quarantine.rs",
-     "    let synced = ⟦storage.sync_dir(&quarantine)⟧;\n    synced", "Ok(())", ["repair_and_power_cuts"]),
+     "    }\n    ⟦quarantine.sync(storage)?;⟧", "", ["repair_and_power_cuts"]),
     ("directory sync of the quarantine's own name", "src/log/quarantine.rs",
-     "    ⟦storage\n        .sync_dir(dir)\n        .map_err(Error::io(\"sync directory\", dir))?;⟧\n    Ok(quarantine)", "",
+     "        ⟦storage\n            .sync_dir(dir)\n            .map_err(Error::io(\"sync directory\", dir))?;⟧\n        Ok(Self { path })", "",
      ["killed_then_power_cut", "repair_and_power_cuts"]),
     ("fdatasync of a quarantine file that is there already", "src/log/quarantine.rs",
      "copy.sync_data().map_err(Error::io(\"sync\", &path))?;", "", ["killed_then_power_cut"]),
@@ -132,22 +136,22 @@ ORDER = [
 JUDGEMENT = [
     ("looks torn: an all-zero sector", "src/log/salvage.rs", "bytes.iter().all(|byte| *byte == 0)", "false",
      ["crash_swarm"]),
-    ("looks torn: 64 zeros in a row", "src/log/salvage.rs", "zeros >= FRAME_HEADER_LEN", "false", ["crash_swarm"]),
+    ("looks torn: 64 zeros in a row", "src/log/salvage.rs", "zeros >= FRAME_HEADER_LEN", "false", ["torn_or_damaged"]),
     ("looks torn: past the end", "src/log/salvage.rs", "found.past_end.iter().any(|offset| *offset >= at)", "false",
      ["damage_is_isolated", "crash_swarm"]),
     ("looks torn: a header cut off by the end", "src/log/salvage.rs",
-     "head.len() < FRAME_HEADER_LEN && head.starts_with(&FRAME_MAGIC)", "false", ["crash_swarm"]),
+     "head.len() < FRAME_HEADER_LEN && head.starts_with(&FRAME_MAGIC)", "false", ["torn_or_damaged"]),
     ("the epoch before a torn first frame", "src/log/reader.rs",
      "!has_frame.map_err(Error::io(\"read\", &last.path))?", "false", ["error_at_nth_operation"]),
     ("looks torn: not for the unused space behind", "src/log/salvage.rs", "window.trim(from)?;", "", ["space_ahead"]),
     ("looks torn: shorter than a header", "src/log/salvage.rs", "length < FRAME_HEADER_LEN as u64", "false",
      ["damage_is_isolated", "crash_swarm"]),
     ("damage below the watermark is corrupt", "src/log/judge.rs", "region.missing_from <= self.out.durable", "false",
-     ["repair_gives_back"]),
+     ["torn_or_damaged"]),
     ("watermarks of frames behind the damage", "src/log/pass.rs",
      "self.out.durable = self.out.durable.max(vouched);", "", ["repair_gives_back", "damage_is_isolated"]),
     ("closed segments are never torn", "src/log/judge.rs", "end.sealed || !open", "false",
-     ["repair_gives_back", "damage_is_isolated"]),
+     ["torn_or_damaged"]),
     ("a tail above the watermark only whole", "src/log/salvage.rs",
      "vouched || (spot.ends_good && spot.payloads_good)", "true", ["crash_swarm"]),
     ("an interrupted roll leaves the predecessor open", "src/log/pass.rs",
@@ -205,4 +209,4 @@ USE = [
      ["frames_that_do_not_belong"]),
 ]
 
-MUTATIONS = SYNCS + FORMAT + ORDER + JUDGEMENT + USE
+MUTATIONS = SYNCS + FORMAT + ORDER + JUDGEMENT + USE + SYNC

@@ -26,6 +26,8 @@ from mutations import MUTATIONS
 ROOT = Path(__file__).resolve().parents[2]
 COPY = Path(os.environ.get("MUTATIONS_DIR") or Path(tempfile.gettempdir()) / "sessionlog-mutations")
 JOBS = os.environ.get("MUTATIONS_JOBS", "2")
+# They are compiled with the feature.
+S3_TESTS = {"sync_s3", "layout_in_bucket", "cli/sync_faults", "cli/sync_s3", "cli/layout_in_s3"}
 # A mutation may make a test run forever, which catches it too.
 TIMEOUT = 300
 SWITCH = '''
@@ -75,12 +77,12 @@ def copy_tree():
 
 
 def all_tests():
-    names = sorted(path.stem for path in (ROOT / "tests").glob("*.rs"))
+    names = sorted([*(path.stem for path in (ROOT / "tests").glob("*.rs")), *(path.parent.name for path in (ROOT / "tests").glob("*/main.rs"))])
     return ["lib", *names, *sorted(f"cli/{path.stem}" for path in (ROOT / "cli/tests").glob("*.rs"))]
 
 
 def cargo_test(test):
-    command = ["cargo", "test", "-q", f"-j{JOBS}", "-p"]
+    command = ["cargo", "test", "-q", f"-j{JOBS}", *(["--all-features"] if test in S3_TESTS else []), "-p"]
     if test == "lib":
         return [*command, "sessionlog", "--lib"]
     if test.startswith("cli/"):

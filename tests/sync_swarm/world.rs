@@ -3,63 +3,37 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sessionlog::sim::{Choice, Seeded};
 use sessionlog::storage::MemoryStorage;
 use sessionlog::sync::sim::{FaultyRemote, Weather};
-use sessionlog::sync::{
-    Condition, Listed, MemoryRemote, Outcome, Remote, RemoteError, Resolution, SyncError, Syncer,
-    Tag,
-};
+use sessionlog::sync::{MemoryRemote, Outcome, Remote, Resolution, SyncError, Syncer};
 use sessionlog::{AgentSync, EventKind, Store};
 
+use crate::careless::Careless;
 use crate::device::{Device, ID};
 use crate::history::{Known, events, texts};
+use crate::summary::Summary;
 
 const DAY_US: u64 = 86_400_000_000;
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Summary {
-    pub(crate) pushed: u64,
-    pub(crate) pulled: u64,
-    pub(crate) diverged: u64,
-    pub(crate) rebased: u64,
-    pub(crate) forked: u64,
-    pub(crate) took: u64,
-    pub(crate) unknown: u64,
-    pub(crate) power_cuts: u64,
-    pub(crate) restores: u64,
-    pub(crate) faults: u64,
-}
-
-impl std::ops::AddAssign for Summary {
-    fn add_assign(&mut self, other: Self) {
-        self.pushed += other.pushed;
-        self.pulled += other.pulled;
-        self.diverged += other.diverged;
-        self.rebased += other.rebased;
-        self.forked += other.forked;
-        self.took += other.took;
-        self.unknown += other.unknown;
-        self.power_cuts += other.power_cuts;
-        self.restores += other.restores;
-        self.faults += other.faults;
-    }
-}
-
 pub(crate) struct World {
-    choice: Seeded,
-    bucket: MemoryRemote,
-    devices: Vec<Device>,
+    pub(crate) choice: Seeded,
+    pub(crate) bucket: MemoryRemote,
+    pub(crate) devices: Vec<Device>,
+    ticks: Arc<AtomicU64>,
     /// Texts of acknowledged events.
     acknowledged: BTreeSet<String>,
     /// Texts that an old backup brought back, and that a rebase may therefore repeat.
     brought_back: BTreeSet<String>,
     remote: Vec<Known>,
     texts: u64,
+    is_long: bool,
     forks: u64,
-    summary: Summary,
+    /// The other session was deleted, and somebody was told so.
+    pub(crate) is_other_deleted: bool,
+    pub(crate) summary: Summary,
 }
 
 impl World {
@@ -89,14 +63,17 @@ impl World {
         });
         let devices = devices.collect();
         Self {
+            is_long: choice.choose("long texts", 4) == 0,
             choice,
             bucket,
             devices,
+            ticks,
             acknowledged: BTreeSet::new(),
             brought_back: BTreeSet::new(),
             remote: Vec::new(),
             texts: 0,
             forks: 0,
+            is_other_deleted: false,
             summary: Summary::default(),
         }
     }
@@ -123,7 +100,7 @@ impl World {
         if threatened {
             self.devices[at].threaten(&mut self.choice);
         }
-        match self.choice.choose("step", 20) {
+        match self.choice.choose("step", 26) {
             7 => self.change(at),
             8..=10 => self.sync(at, None)?,
             11 | 12 => self.push_or_pull(at)?,
@@ -142,6 +119,9 @@ impl World {
                 self.devices[at].backup = Some(copy);
             }
             18 if !threatened && self.choice.choose("restore", 3) == 0 => self.restore(at)?,
+            20 | 21 => self.claim(at)?,
+            22 | 23 => self.collect(at)?,
+            24 | 25 => self.other(at)?,
             _ => self.append(at),
         }
         if threatened && self.devices[at].crash(&mut self.choice) {
@@ -169,7 +149,10 @@ impl World {
 
     fn text(&mut self, at: usize) -> String {
         self.texts += 1;
-        let filler = "x".repeat(self.choice.choose("length", 600) as usize);
+        // Long enough now and then for a push to make sealed objects.
+        let is_long = self.is_long && self.choice.choose("long", 3) == 0;
+        let most = if is_long { 60_000 } else { 600 };
+        let filler = "x".repeat(self.choice.choose("length", most) as usize);
         format!(
             "{{\"role\":\"user\",\"n\":\"{at}-{}\",\"content\":\"{filler}\"}}",
             self.texts
@@ -267,17 +250,27 @@ impl World {
                     _ => {}
                 }
             }
-            Err(SyncError::OutcomeUnknown { .. }) => self.summary.unknown += 1,
-            Err(SyncError::Remote { .. } | SyncError::Busy(_)) => {
-                if late == 0 && self.remote.len() != before {
-                    return Err(format!("a false failure of device {at}"));
+            Err(SyncError::Local(sessionlog::Error::AlreadyExists(_))) => {}
+            Err(error) => {
+                let is_failure = self.note_error(at, &error)?;
+                if is_failure && late == 0 && self.remote.len() != before {
+                    return Err(format!("a false failure of device {at}: {error}"));
                 }
             }
-            Err(SyncError::Local(sessionlog::Error::AlreadyExists(_))) => {}
-            Err(SyncError::Local(_)) if self.devices[at].disk.faults_struck() > 0 => {}
-            Err(error) => return Err(format!("device {at}: {error} ({error:?})")),
         }
         Ok(())
+    }
+
+    /// Whether the error says that nothing was changed; an error that nothing explains is one of the run.
+    pub(crate) fn note_error(&mut self, at: usize, error: &SyncError) -> Result<bool, String> {
+        match error {
+            SyncError::OutcomeUnknown { .. } => self.summary.unknown += 1,
+            SyncError::Claimed { .. } => self.summary.claimed += 1,
+            SyncError::Remote { .. } | SyncError::Busy(_) => return Ok(true),
+            SyncError::Local(_) if self.devices[at].disk.faults_struck() > 0 => return Ok(false),
+            error => return Err(format!("device {at}: {error} ({error:?})")),
+        }
+        Ok(matches!(error, SyncError::Claimed { .. }))
     }
 
     /// An old backup comes back: what only this disk had is gone, and everything else is not.
@@ -366,7 +359,10 @@ impl World {
             device.remote.settle();
             device.disk.set_faults(sessionlog::sim::FaultPlan::none());
         }
+        // Every claim is over by every clock.
+        self.ticks.fetch_add(30 * DAY_US, Ordering::Relaxed);
         self.check_remote()?;
+        self.settle_other()?;
         for _ in 0..2 {
             for device in &self.devices {
                 let synced = device
@@ -390,43 +386,5 @@ impl World {
             }
         }
         self.check_acknowledged()
-    }
-}
-
-/// A store that takes every put, whatever the condition says.
-#[derive(Debug)]
-struct Careless(MemoryRemote);
-
-impl Remote for Careless {
-    fn name(&self) -> String {
-        self.0.name()
-    }
-
-    fn get(&self, key: &str, limit: u64) -> Result<Option<(Vec<u8>, Tag)>, RemoteError> {
-        self.0.get(key, limit)
-    }
-
-    fn put(&self, key: &str, bytes: &[u8], _condition: &Condition) -> Result<Tag, RemoteError> {
-        let condition = match self.0.get(key, u64::MAX)? {
-            Some((_, tag)) => Condition::Unchanged(tag),
-            None => Condition::Absent,
-        };
-        self.0.put(key, bytes, &condition)
-    }
-
-    fn list(&self, prefix: &str) -> Result<Vec<Listed>, RemoteError> {
-        self.0.list(prefix)
-    }
-
-    fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.0.delete(key)
-    }
-
-    fn probe(&self) -> Result<(), RemoteError> {
-        Ok(())
-    }
-
-    fn parallel(&self) -> usize {
-        1
     }
 }

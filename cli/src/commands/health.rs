@@ -1,12 +1,14 @@
 //! `verify` and `repair`.
 
-use std::path::Path;
-
+#[cfg(feature = "s3")]
+use sessionlog::Store;
 use sessionlog::damage::Damage;
 use sessionlog::{RepairOptions, RepairReport, VerifyReport, Version};
+use tempfile::TempDir;
 
 use super::export::in_parallel;
-use crate::args::{Args, Which};
+use super::url;
+use crate::args::{Args, Repair, Which};
 use crate::exit::{DIFFERS, Failure, one_line};
 use crate::output::{BAD, FAINT, GOOD, NAME, Object, json_line, line, progress_bar, quoted};
 
@@ -38,19 +40,16 @@ pub(crate) fn verify(args: &Args, which: &Which) -> Result<u8, Failure> {
 }
 
 /// Repairs sessions; a dry run with something to do is 1.
-pub(crate) fn repair(
-    args: &Args,
-    which: &Which,
-    dry_run: bool,
-    from: Option<&Path>,
-) -> Result<u8, Failure> {
-    let store = args.open()?;
-    let options = RepairOptions {
-        dry_run,
-        copy: from.map(Path::to_path_buf),
-    };
+pub(crate) fn repair(args: &Args, request: &Repair) -> Result<u8, Failure> {
+    let (store, dry_run) = (args.open()?, request.dry_run);
     let mut status = 0;
-    for id in which.ids(&store)? {
+    for id in request.which.ids(&store)? {
+        let fetched = fetch(request, &id)?;
+        let fetched = fetched.as_ref().map(|dir| dir.path().to_path_buf());
+        let options = RepairOptions {
+            dry_run,
+            copy: fetched.or_else(|| request.from.clone()),
+        };
         let needs = dry_run && !store.verify(&id)?.is_ok();
         let report = store.repair(&id, &options)?;
         if needs || (dry_run && !report.rewritten.is_empty()) {
@@ -63,6 +62,21 @@ pub(crate) fn repair(
         }
     }
     Ok(status)
+}
+
+/// A remote's copy of the session, in a store that is removed when it is dropped; none if the copy is a directory.
+fn fetch(request: &Repair, id: &str) -> Result<Option<TempDir>, Failure> {
+    let Some(url) = request.from.as_deref().map(url).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    #[cfg(feature = "s3")]
+    {
+        let dir = tempfile::tempdir().map_err(|e| Failure::Stream("temporary directory", e))?;
+        super::sync::syncer(&Store::open(dir.path())?, url, &request.server)?.clone_session(id)?;
+        Ok(Some(dir))
+    }
+    #[cfg(not(feature = "s3"))]
+    unreachable!("session {id}: {url} is refused without S3")
 }
 
 fn verify_json(report: &VerifyReport) -> String {

@@ -61,11 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         Command::Export(export) => export::run(args, export),
         Command::Delete { session, yes } => delete::run(args, session, *yes),
         Command::Verify(which) => health::verify(args, which),
-        Command::Repair {
-            which,
-            dry_run,
-            from,
-        } => health::repair(args, which, *dry_run, from.as_deref()),
+        Command::Repair(request) => health::repair(args, request),
         Command::RepairHistory {
             session,
             agent,

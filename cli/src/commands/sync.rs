@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
+use sessionlog::Store;
 use sessionlog::sync::{Outcome, Resolution, S3Remote, SyncError, Synced, Syncer};
 
 use crate::args::{Args, Which};
@@ -127,10 +128,15 @@ impl RemoteArgs {
             let text = "no remote: give --remote s3://BUCKET/PREFIX, or set SESSIONLOG_REMOTE";
             Failure::Input(text.to_owned())
         })?;
-        let remote = S3Remote::open(&url, &self.server.options());
-        let remote = remote.map_err(|e| Failure::Input(e.to_string()))?;
-        Ok(Syncer::new(&args.open()?, Arc::new(remote))?)
+        syncer(&args.open()?, &url, &self.server)
     }
+}
+
+/// The syncer of a store and the remote at a URL.
+pub(crate) fn syncer(store: &Store, url: &str, server: &ServerArgs) -> Result<Syncer, Failure> {
+    let remote = S3Remote::open(url, &server.options());
+    let remote = remote.map_err(|e| Failure::Input(e.to_string()))?;
+    Ok(Syncer::new(store, Arc::new(remote))?)
 }
 
 /// Runs a command that needs a remote.

@@ -266,7 +266,7 @@ impl SessionRepository for LogRepository {
         let mut list = MessageList::default();
         for position in wanted.clone() {
             let entry = &entries[position];
-            if entry.place.is_none() && entry.redaction.is_none() {
+            if entry.payload.is_none() && entry.redaction.is_none() {
                 list.unreadable.push(Unreadable {
                     position: Some(position as u64),
                     id: Some(entry.id),

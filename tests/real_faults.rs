@@ -74,9 +74,10 @@ fn nothing_is_acknowledged_into_a_directory_that_was_deleted() {
 #[test]
 fn a_reader_of_a_file_that_is_cut_gets_an_error_and_no_wrong_data() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).unwrap();
+    let options = Store::options().segment_len(64 << 20);
+    let store = options.open(dir.path()).unwrap();
     let session = store.session("s").unwrap();
-    // More than a reader holds in memory.
+    // One segment, and more than a reader holds in memory.
     let long = format!(
         r#"{{"role":"user","content":[{{"text":"{}"}}]}}"#,
         "x".repeat(20_000)

@@ -67,6 +67,9 @@ def copy_tree():
     names = [name for name in names if name and (ROOT / name).is_file()]
     sources = {name: (ROOT / name).read_text() for name in names if name.startswith("src/")}
     mutate(sources)
+    for old in (COPY / "tree").rglob("*.rs"):
+        if str(old.relative_to(COPY / "tree")) not in names:
+            old.unlink()
     for name in names:
         content = sources[name].encode() if name in sources else (ROOT / name).read_bytes()
         target = COPY / "tree" / name

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sessionlog::damage::{Damage, Verdict};
 use sessionlog::sim::{Policy, Seeded, SimDisk};
-use sessionlog::{Error, Store};
+use sessionlog::{Error, RepairOptions, Store};
 
 const MAGIC: [u8; 4] = [0xF5, 0x45, 0x56, 0xC1];
 const DURABLE: usize = 24;
@@ -149,4 +149,21 @@ fn bytes_behind_a_seal_are_damage_wherever_the_segment_is() {
             "segment {index}: {report:?}"
         );
     }
+}
+
+/// A segment that was cut exactly where its SEAL began looked whole.
+#[test]
+fn a_segment_without_its_seal_before_one_with_frames_is_reported_and_gets_it_back() {
+    let (disk, segments) = log(70, 200);
+    disk.damage(&segments[0], |bytes| {
+        let seal = frames(bytes).pop().unwrap();
+        bytes.truncate(seal.start);
+    })
+    .unwrap();
+    let report = damage(&disk);
+    assert_eq!(report.len(), 1, "{report:?}");
+    assert_eq!(report[0].cause, "the segment has no seal");
+    let repaired = store(&disk).repair("x", &RepairOptions::default()).unwrap();
+    assert!(repaired.lost.is_empty(), "{repaired:?}");
+    assert!(store(&disk).verify("x").unwrap().is_ok());
 }

@@ -124,9 +124,9 @@ impl Pass {
             self.advance(scan.expect);
         };
         let lost_tail = next.is_some_and(|next| next.base > self.expect.version && !end.sealed);
+        // A roll that a crash interrupted leaves a last segment without frames, and its predecessor open.
+        let open = next.is_none_or(|next| next_is_last && is_frameless(next));
         if anomaly.is_some() || lost_tail {
-            // A roll that a crash interrupted leaves a last segment without frames, and its predecessor open.
-            let open = next.is_none_or(|next| next_is_last && is_frameless(next));
             let next_base = next.map(|next| next.base);
             self.damaged_rest(
                 &mut scan,
@@ -136,6 +136,11 @@ impl Pass {
                 visit,
                 anomaly,
             )?;
+        } else if !open && !end.sealed {
+            self.report(segment.path.clone(), "the segment has no seal");
+            if let Some(damage) = self.out.damage.last_mut() {
+                damage.offset = end.end;
+            }
         }
         end.link = self.expect.link;
         self.out.segments.push(end);

@@ -128,6 +128,7 @@ ORDER = [
      ["frames_that_do_not_belong"]),
     ("a missing segment in the middle", "src/log/pass.rs", "segment.base > self.expect.version", "false",
      ["repair_gives_back"]),
+    ("successor without SEAL", "src/log/pass.rs", "} else if ⟦!open && !end.sealed⟧ {", "false", ["torn_or_damaged"]),
     ("SEAL without successor", "src/log/pass.rs", "if ⟦sealed_end⟧ {", "false", ["repair_gives_back"]),
     ("SEAL without successor, at the tip", "src/log/tail.rs", "h.kind != Kind::Seal || self.wanted.is_some()", "true",
      ["frames_that_do_not_belong"]),

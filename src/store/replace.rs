@@ -173,8 +173,8 @@ impl Store {
         let lock = inner.lock(&swap)?;
         let new = Session::build_in(inner.clone(), id, swap.clone(), lock);
         let durable = |built| {
+            // Its names are durable: each new segment syncs them.
             new.shut()?;
-            inner.sync_session_dir(&swap)?;
             Ok(built)
         };
         let outcome = match build(&new).and_then(durable) {

@@ -33,6 +33,18 @@ impl Device {
         self.store.read("s").unwrap().messages("a").unwrap().count()
     }
 
+    /// Overwrites a text in the log; with `frame`, all that is before it in its frame, too.
+    fn damage(&self, text: &str, frame: bool) {
+        let dir = self.dir.path().join("store/sessions/s");
+        let segment = dir.join("00000000000000000001.seg");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).rposition(|b| b == what);
+        let at = find(&bytes, text.as_bytes()).unwrap();
+        let begin = find(&bytes[..at], b"\xF5EV\xC1").filter(|_| frame);
+        bytes[begin.unwrap_or(at)..at + text.len()].fill(0xAA);
+        std::fs::write(&segment, bytes).unwrap();
+    }
+
     /// How many requests something costs.
     fn cost(bucket: &MemoryRemote, work: impl FnOnce()) -> u64 {
         let before = bucket.requests();
@@ -222,6 +234,85 @@ fn a_damaged_local_log_is_not_pushed() {
         "{refused:?}"
     );
     assert_eq!(bucket.keys().len(), 0);
+}
+
+#[test]
+fn damage_in_what_the_remote_has_stops_a_push_even_beside_a_writer() {
+    let bucket = MemoryRemote::new();
+    let one = device(&bucket);
+    let session = one.store.session("s").unwrap();
+    let append = |text: &str| session.append_json("a", &format!(r#"{{"n":"{text}"}}"#));
+    append("pushed long ago").unwrap();
+    one.syncer.sync_open(&session).unwrap();
+    append("new and durable").unwrap();
+    append("new").unwrap();
+    one.damage("pushed long ago", false);
+    let refused = one.syncer.push("s");
+    assert!(
+        matches!(refused, Err(SyncError::Local(Error::Damaged { .. }))),
+        "{refused:?}"
+    );
+    let two = device(&bucket);
+    two.syncer.clone_session("s").unwrap();
+    assert_eq!(two.count(), 1);
+}
+
+#[test]
+fn commits_behind_one_that_a_repair_gave_up_are_not_pushed() {
+    let bucket = MemoryRemote::new();
+    let one = device(&bucket);
+    one.append("pushed");
+    one.syncer.push("s").unwrap();
+    for text in ["the commit before", "the lost commit", "the commit behind"] {
+        one.append(text);
+    }
+    one.damage("the lost commit", true);
+    let repaired = one.store.repair("s", &RepairOptions::default()).unwrap();
+    assert_eq!(repaired.lost, [(Version(5), Version(5))]);
+    assert_eq!(one.count(), 3);
+    for _ in 0..2 {
+        let refused = one.syncer.push("s");
+        assert!(
+            matches!(refused, Err(SyncError::GivenUp { first, .. }) if first == Version(5)),
+            "{refused:?}"
+        );
+    }
+    let two = device(&bucket);
+    two.syncer.clone_session("s").unwrap();
+    assert_eq!(two.count(), 1);
+}
+
+#[test]
+fn an_object_of_another_branch_is_not_taken_though_it_is_whole() {
+    let (bucket, elsewhere) = (MemoryRemote::new(), MemoryRemote::new());
+    let (one, two) = (device(&bucket), device(&bucket));
+    one.append("common");
+    one.syncer.push("s").unwrap();
+    two.syncer.clone_session("s").unwrap();
+    // Two branches of one log, each with one object from version 1 on.
+    one.append(&"x".repeat(200_000));
+    one.syncer.push("s").unwrap();
+    two.append(&"y".repeat(200_000));
+    two.syncer.forget("s").unwrap();
+    let to_elsewhere = Syncer::new(&two.store, Arc::new(elsewhere.clone())).unwrap();
+    to_elsewhere.push("s").unwrap();
+    let object = |bucket: &MemoryRemote| {
+        let mut keys = bucket.keys().into_iter();
+        keys.find(|key| key.contains(".seg")).unwrap()
+    };
+    let mut other = Vec::new();
+    elsewhere.damage(&object(&elsewhere), |bytes| {
+        other.clone_from(&bytes);
+        Some(bytes)
+    });
+    bucket.damage(&object(&bucket), |_| Some(other));
+    let three = device(&bucket);
+    let refused = three.syncer.clone_session("s");
+    assert!(
+        matches!(&refused, Err(SyncError::Damaged { key, .. }) if *key == object(&bucket)),
+        "{refused:?}"
+    );
+    assert!(!three.store.contains("s").unwrap());
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod history;
 use std::path::Path;
 use std::sync::Arc;
 
-use sessionlog::sim::{FaultPlan, Policy, Seeded, SimDisk};
+use sessionlog::sim::{FaultPlan, Op, OpKind, Policy, Seeded, SimDisk};
 use sessionlog::storage::Storage;
 use sessionlog::sync::{MemoryRemote, Resolution, Syncer};
 use sessionlog::{EventKind, Store};
@@ -109,4 +109,52 @@ fn a_swap_has_not_begun_or_is_whole_whenever_the_power_goes() {
             assert!(at > 40, "only {at} operations");
         }
     }
+}
+
+/// The simulated disk keeps renames of directories in order, and a rename behind the directories that it leads into.
+/// Not every file system has to.
+#[test]
+fn every_name_that_a_rename_of_the_swap_needs_is_synced_before_it() {
+    let (disk, bucket) = diverged();
+    let resolving = syncer(&disk, &bucket);
+    disk.clear_trace();
+    resolving.resolve("s", &Resolution::TakeRemote).unwrap();
+    let trace = disk.trace();
+    let session = Path::new("/store/sessions/s");
+    let is = |op: &Op, kind| op.kind == kind && op.error.is_none();
+    let rename = |which: &dyn Fn(&Op) -> bool| {
+        let found = trace
+            .iter()
+            .position(|op| is(op, OpKind::Rename) && which(op));
+        found.unwrap()
+    };
+    let aside = rename(&|op| op.path == session);
+    let in_place = rename(&|op| op.to.as_deref() == Some(session));
+    let assert_synced = |path: &Path, after: usize, before: usize| {
+        let parent = path.parent().unwrap();
+        let mut between = trace[after..before].iter();
+        assert!(
+            between.any(|op| is(op, OpKind::SyncDir) && op.path == parent),
+            "{} is not synced",
+            path.display()
+        );
+    };
+
+    let mut made = 0;
+    for (at, op) in trace[..aside].iter().enumerate() {
+        let name = op.to.as_ref().unwrap_or(&op.path);
+        let is_new = is(op, OpKind::Create) || is(op, OpKind::Rename);
+        let is_log = is_new && name.extension().is_some_and(|e| e == "seg");
+        if (is_log || is(op, OpKind::CreateDir)) && name.starts_with("/store/sessions") {
+            assert_synced(name, at, aside);
+            made += 1;
+        }
+    }
+    assert_eq!(
+        made, 5,
+        "the new log and its directory, three for the old one"
+    );
+    assert_synced(session, aside, in_place);
+    assert_synced(trace[aside].to.as_deref().unwrap(), aside, in_place);
+    assert_synced(session, in_place, trace.len());
 }

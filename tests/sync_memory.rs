@@ -239,13 +239,21 @@ fn a_damaged_local_log_is_not_pushed() {
 #[test]
 fn damage_in_what_the_remote_has_stops_a_push_even_beside_a_writer() {
     let bucket = MemoryRemote::new();
-    let one = device(&bucket);
+    let mut one = device(&bucket);
+    let options = Store::options().segment_len(4096);
+    one.store = options.open(one.dir.path().join("store")).unwrap();
+    one.syncer = Syncer::new(&one.store, Arc::new(bucket.clone())).unwrap();
     let session = one.store.session("s").unwrap();
-    let append = |text: &str| session.append_json("a", &format!(r#"{{"n":"{text}"}}"#));
-    append("pushed long ago").unwrap();
+    let append = |text: &str, len: usize| {
+        let message = format!(r#"{{"n":"{text}{}"}}"#, "x".repeat(len));
+        session.append_json("a", &message).unwrap();
+    };
+    // Each in a segment of its own. The first push seals two in an object, so the next does not read them again.
+    append("pushed long ago", 200_000);
+    append("pushed last", 5_000);
     one.syncer.sync_open(&session).unwrap();
-    append("new and durable").unwrap();
-    append("new").unwrap();
+    append("new and durable", 5_000);
+    append("new", 5_000);
     one.damage("pushed long ago", false);
     let refused = one.syncer.push("s");
     assert!(
@@ -254,7 +262,7 @@ fn damage_in_what_the_remote_has_stops_a_push_even_beside_a_writer() {
     );
     let two = device(&bucket);
     two.syncer.clone_session("s").unwrap();
-    assert_eq!(two.count(), 1);
+    assert_eq!(two.count(), 2);
 }
 
 #[test]

@@ -175,6 +175,18 @@ fn a_stray_segment_inside_a_damaged_one_is_found_when_that_one_is_back() {
     assert!(!after.is_empty(), "{report:?}");
 }
 
+#[test]
+fn a_corrected_frame_does_not_push_out_a_segment_that_begins_inside_it() {
+    let (disk, segments, all) = log();
+    // A flipped bit in the first frame, and the second segment under the number of that frame's third event: when the frame
+    // was corrected, the segment repeated a version, and was set aside with all of its events.
+    disk.flip_bit(&segments[0], 140 * 8).unwrap();
+    let inside = segments[0].with_file_name("00000000000000000003.seg");
+    disk.rename(&segments[1], &inside).unwrap();
+    disk.sync_dir(inside.parent().unwrap()).unwrap();
+    repair(&disk, &all);
+}
+
 /// Makes the envelope of one event of a frame unreadable, with checksums that fit.
 fn spoil_envelope(frame: &mut [u8], event: usize) {
     let field = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());

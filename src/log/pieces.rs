@@ -53,6 +53,10 @@ impl Job<'_> {
         let durable = open.then_some(self.scanned.durable);
         let io = |e| Error::io("read", &old.path)(e);
         let found = salvage(&mut window, from, expect, next_base, durable).map_err(io)?;
+        // A next segment with events in it keeps its versions; one without may be a stray.
+        let mut others = self.scanned.segments.iter();
+        let next = others.find(|s| Some(s.base) == next_base && s.stats.has_events());
+        let until = next.map_or(u64::MAX, |next| next.base);
         let mut pieces = Vec::new();
         let torn = self
             .scanned
@@ -71,7 +75,8 @@ impl Job<'_> {
             let bytes = window.get(range.start, region.length as usize);
             let bytes = bytes.map_err(io)?;
             let frames = corrected(bytes, range.start, region.missing_from, salt);
-            for (header, frame) in frames.into_iter().filter(|(h, _)| is_kept(h.kind)) {
+            let is_kept = |h: &FrameHeader| is_kept(h.kind) && next_version(h) <= until;
+            for (header, frame) in frames.into_iter().filter(|(h, _)| is_kept(h)) {
                 let next_version = self.count_corrected(&header);
                 pieces.push(Piece {
                     header,
@@ -87,7 +92,7 @@ impl Job<'_> {
 
     /// Counts the events of a frame that had a flipped bit; returns the version after them.
     pub(super) fn count_corrected(&mut self, header: &FrameHeader) -> u64 {
-        let next = header.first_version + u64::from(header.event_count);
+        let next = next_version(header);
         let events = header.first_version..next;
         self.done.corrected.extend(events.map(Version));
         self.done.recovered += u64::from(header.event_count);
@@ -122,6 +127,11 @@ impl Job<'_> {
     }
 }
 
+/// The version after the events of a frame.
+fn next_version(header: &FrameHeader) -> u64 {
+    header.first_version + u64::from(header.event_count)
+}
+
 /// Whether a frame keeps its place in a repaired segment; GAP and SEAL are made anew.
 pub(super) fn is_kept(kind: Kind) -> bool {
     matches!(kind, Kind::Events | Kind::Mark)
@@ -150,7 +160,7 @@ pub(super) fn corrected(
             break;
         };
         at += frame.len();
-        version = header.first_version + u64::from(header.event_count);
+        version = next_version(&header);
         frames.push((header, frame));
     }
     frames

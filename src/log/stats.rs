@@ -40,6 +40,11 @@ impl SegmentStats {
         }
     }
 
+    /// Whether any event was counted.
+    pub(crate) fn has_events(&self) -> bool {
+        self.seal.events > 0
+    }
+
     /// The SEAL's body, given the base version of the next segment.
     pub(crate) fn seal(&self, next_base: u64) -> Seal {
         Seal {

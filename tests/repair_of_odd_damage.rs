@@ -187,6 +187,59 @@ fn a_corrected_frame_does_not_push_out_a_segment_that_begins_inside_it() {
     repair(&disk, &all);
 }
 
+#[test]
+fn a_segment_that_nothing_is_left_of_links_to_what_is_before_it_when_a_stray_between_them_is_gone()
+{
+    let (disk, segments, all) = log();
+    // A flipped bit in the first frame, an empty file where its third event would begin a segment, and another right behind it: a GAP
+    // took its place, linked to the first stray's GAP, and kept that link when the first stray was set aside.
+    disk.flip_bit(&segments[0], 140 * 8).unwrap();
+    for stray in ["00000000000000000003.seg", "00000000000000000004.seg"] {
+        let stray = segments[0].with_file_name(stray);
+        let file = disk.open(&stray, OpenMode::CreateNew).unwrap();
+        file.sync_data().unwrap();
+    }
+    disk.sync_dir(segments[0].parent().unwrap()).unwrap();
+    repair(&disk, &all);
+}
+
+#[test]
+fn a_reader_takes_a_commit_before_an_empty_segment_for_as_durable_as_a_repair_does() {
+    let disk = SimDisk::new();
+    let session = store(&disk).session("x").unwrap();
+    for i in 0..3 {
+        session
+            .append_json("a", &format!(r#"{{"text":"message {i}"}}"#))
+            .unwrap();
+    }
+    let all = events(&store(&disk));
+    let disk = disk.crash(Policy::Everything, &mut Seeded::new(0));
+    let path = disk.files().into_iter();
+    let path = path
+        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
+        .last()
+        .unwrap();
+    // The last commit has a bad payload and a good copy behind it: no frame says that it is durable, only the name of
+    // the next segment does. The reader took the copy, and the repair the commit in its place.
+    disk.damage(&path, |bytes| {
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        bytes.truncate(end.next_multiple_of(8));
+        let end = bytes.len();
+        let len = u32::from_le_bytes(bytes[end - 8..end - 4].try_into().unwrap()) as usize;
+        let good = bytes[end - len..].to_vec();
+        bytes[end - 28] ^= 0x55;
+        bytes[end - 25] ^= 0x55;
+        bytes.extend(good);
+    })
+    .unwrap();
+    let next = all.keys().last().unwrap() + 1;
+    let empty = path.with_file_name(format!("{next:020}.seg"));
+    let file = disk.open(&empty, OpenMode::CreateNew).unwrap();
+    file.sync_data().unwrap();
+    disk.sync_dir(path.parent().unwrap()).unwrap();
+    repair(&disk, &all);
+}
+
 /// Makes the envelope of one event of a frame unreadable, with checksums that fit.
 fn spoil_envelope(frame: &mut [u8], event: usize) {
     let field = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());

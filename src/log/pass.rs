@@ -158,10 +158,12 @@ impl Pass {
         anomaly: Option<Fault>,
     ) -> Result<()> {
         let from = scan.offset;
-        let durable = open.then_some(self.out.durable);
+        // A roll syncs a segment before it begins the next one.
+        let before_next = next_base.unwrap_or(1) - 1;
+        let durable = open.then_some(self.out.durable.max(before_next));
         let found = salvage(&mut scan.window, from, self.expect, next_base, durable);
         let found = found.map_err(Error::io("read", &segment.path))?;
-        let vouched = found.durable.max(next_base.unwrap_or(1) - 1);
+        let vouched = found.durable.max(before_next);
         self.out.durable = self.out.durable.max(vouched);
         let reported = self.out.damage.len();
         self.salvaged(segment, end, &found.spots, &found.regions, open, visit)?;

@@ -343,20 +343,22 @@ impl Job<'_> {
             Ok(header) => Some(header.clone()),
             Err(_) => corrected_header(old).filter(|header| header.base_version == base),
         });
+        let named = first_link_of(pieces, base);
+        let rebuilt = self.after.filter(|(version, _)| *version == base);
+        let before = self.scanned.segments.iter().rev().find(|s| s.base < base);
+        let rebuilt = rebuilt.map(|(_, link)| link);
+        let found = rebuilt.or_else(|| before?.link);
         if let Some(header) = known {
+            // Without a commit that names its predecessor, the segment follows what is there now.
+            let prev_link = found.filter(|_| named.is_none());
             return SegmentHeader {
                 salt,
                 log_id,
+                prev_link: prev_link.unwrap_or(header.prev_link),
                 ..header
             };
         }
-        let named = first_link_of(pieces, base);
-        let rebuilt = self
-            .after
-            .filter(|(version, _)| *version == base)
-            .map(|(_, link)| link);
-        let before = self.scanned.segments.iter().rev().find(|s| s.base < base);
-        let link = named.or(rebuilt).or_else(|| before?.link);
+        let link = named.or(found);
         SegmentHeader {
             salt,
             log_id,

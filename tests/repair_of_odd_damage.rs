@@ -214,11 +214,9 @@ fn a_reader_takes_a_commit_before_an_empty_segment_for_as_durable_as_a_repair_do
     }
     let all = events(&store(&disk));
     let disk = disk.crash(Policy::Everything, &mut Seeded::new(0));
-    let path = disk.files().into_iter();
-    let path = path
-        .filter(|path| path.extension().is_some_and(|e| e == "seg"))
-        .last()
-        .unwrap();
+    let mut segments = disk.files();
+    segments.retain(|path| path.extension().is_some_and(|e| e == "seg"));
+    let path = segments.pop().unwrap();
     // The last commit has a bad payload and a good copy behind it: no frame says that it is durable, only the name of
     // the next segment does. The reader took the copy, and the repair the commit in its place.
     disk.damage(&path, |bytes| {

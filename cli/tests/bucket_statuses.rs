@@ -10,20 +10,10 @@ use std::path::Path;
 
 use server::{Server, options};
 use sessionlog::bucket::Bucket;
-use support::{Answer, command, finish, message, run};
+use support::{Answer, command_at, finish, message, run};
 
 fn ask(server: &Server, store: &Path, args: &[&str]) -> Answer {
-    let mut command = command(store, args);
-    command
-        .args([
-            "--endpoint",
-            &server.endpoint,
-            "--allow-http",
-            "--region",
-            "us-east-1",
-        ])
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "testtest");
+    let mut command = command_at(&server.endpoint, store, args);
     finish(command.spawn().unwrap(), b"")
 }
 

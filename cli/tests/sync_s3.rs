@@ -11,21 +11,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use server::Server;
-use support::{Answer, command, finish, message, run};
+use support::{Answer, command, command_at, finish, message, run};
 
 fn remote(server: &Server, store: &Path, args: &[&str]) -> Command {
-    let mut command = command(store, args);
-    command
-        .args([
-            "--endpoint",
-            &server.endpoint,
-            "--allow-http",
-            "--region",
-            "us-east-1",
-        ])
-        .env("SESSIONLOG_REMOTE", server.url())
-        .env("AWS_ACCESS_KEY_ID", "test")
-        .env("AWS_SECRET_ACCESS_KEY", "testtest");
+    let mut command = command_at(&server.endpoint, store, args);
+    command.env("SESSIONLOG_REMOTE", server.url());
     command
 }
 

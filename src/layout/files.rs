@@ -74,6 +74,7 @@ impl Files {
         drop(batches);
         match thread.join() {
             Ok(done) => done,
+            // Nothing there panics; if it did, the caller must not take the files for written.
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }

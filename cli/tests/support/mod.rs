@@ -82,3 +82,14 @@ pub(crate) fn listing(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     }
     found
 }
+
+/// The command with a test server's endpoint and keys.
+pub(crate) fn command_at(endpoint: &str, store: &Path, args: &[&str]) -> Command {
+    let mut command = command(store, args);
+    command
+        .args(["--endpoint", endpoint, "--allow-http"])
+        .args(["--region", "us-east-1"])
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "testtest");
+    command
+}

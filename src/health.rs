@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::log::{LogReader, repair};
+use crate::log::{LogReader, Repaired, renew, repair};
 use crate::storage::Storage;
 use crate::store::Store;
 use crate::verify::snapshots_disagree;
@@ -70,12 +70,21 @@ impl Store {
         let (storage, dir) = (&*log.storage, &log.dir);
         let tail_lost = |scanned: &_| snapshot::tail_lost(storage, dir, scanned);
         let pass = || repair(&log, copy.as_ref(), &tail_lost, options.dry_run)?.ok_or_else(missing);
-        let mut done = pass()?;
+        let mut done = Repaired::default();
+        let first = pass()?;
+        done.kept = first.kept;
+        done.absorb(first);
         // What comes back may show that something else cannot be right.
         for _ in 1..PASSES {
             if done.is_left && done.has_changed() {
                 done.absorb(pass()?);
             }
+        }
+        if done.is_left {
+            // It says of every version that is lost now.
+            let renewed = renew(&log)?.ok_or_else(missing)?;
+            done.lost.clear();
+            done.absorb(renewed);
         }
         if !options.dry_run && (done.has_changed() || snapshots_disagree(&log)?) {
             // They know nothing of what was given up.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sessionlog::sim::{Policy, Seeded, SimDisk};
 use sessionlog::storage::{OpenMode, Storage};
-use sessionlog::{Event, RepairOptions, RepairReport, Store, Version};
+use sessionlog::{Error, Event, RepairOptions, RepairReport, Store, Version};
 
 type Events = BTreeMap<u64, String>;
 
@@ -236,6 +236,69 @@ fn a_reader_takes_a_commit_before_an_empty_segment_for_as_durable_as_a_repair_do
     file.sync_data().unwrap();
     disk.sync_dir(path.parent().unwrap()).unwrap();
     repair(&disk, &all);
+}
+
+#[test]
+fn a_commit_that_was_moved_is_found_behind_a_mark() {
+    let disk = SimDisk::new();
+    for i in 0..3 {
+        // Closing writes a MARK, which has the version of the commit behind it.
+        let session = store(&disk).session("x").unwrap();
+        session
+            .append_json("a", &format!(r#"{{"text":"message {i}"}}"#))
+            .unwrap();
+        session.close().unwrap();
+    }
+    let all = events(&store(&disk));
+    let disk = disk.crash(Policy::Everything, &mut Seeded::new(0));
+    let mut segments = disk.files();
+    segments.retain(|path| path.extension().is_some_and(|e| e == "seg"));
+    disk.damage(&segments[0], |bytes| {
+        // A bad byte in the first commit, and bytes that do not belong there before the last one.
+        bytes[140] ^= 0x55;
+        let magic = [0xF5, 0x45, 0x56, 0xC1];
+        let mut starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&magic));
+        let last = starts.nth_back(1).unwrap();
+        bytes.splice(last..last, [0x55; 64]);
+    })
+    .unwrap();
+    let (_, after) = repair(&disk, &all);
+    assert!(after.contains_key(all.keys().last().unwrap()), "{after:?}");
+}
+
+/// Gives a segment's header another salt, with a checksum that fits.
+fn change_salt(bytes: &mut [u8]) {
+    bytes[28] ^= 1;
+    let crc = crc32fast::hash(&bytes[..124]);
+    bytes[124..128].copy_from_slice(&crc.to_le_bytes());
+}
+
+#[test]
+fn commits_under_a_header_with_another_salt_are_never_cut_as_a_torn_tail() {
+    let (disk, segments, _) = log();
+    for other in &segments[1..] {
+        disk.delete(other).unwrap();
+    }
+    disk.damage(&segments[0], |bytes| {
+        change_salt(bytes);
+        // Without a SEAL, and with what a write that did not happen leaves.
+        bytes.truncate(2000);
+        bytes.extend([0; 512]);
+        bytes.extend([0x55; 64]);
+    })
+    .unwrap();
+    let opened = store(&disk).session("x");
+    assert!(matches!(opened, Err(Error::Damaged { .. })), "{opened:?}");
+}
+
+#[test]
+fn a_header_with_another_salt_than_those_before_it_is_written_anew() {
+    let (disk, segments, all) = log();
+    disk.damage(&segments[4], |bytes| change_salt(bytes))
+        .unwrap();
+    let (report, after) = repair(&disk, &all);
+    assert_eq!(report.rewritten, [segments[4].clone()]);
+    assert_eq!(after, all);
 }
 
 /// Makes the envelope of one event of a frame unreadable, with checksums that fit.

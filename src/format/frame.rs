@@ -164,6 +164,11 @@ impl RawEntry<'_> {
         crc(self.payload) == self.payload_crc
     }
 
+    /// Whether the payload can be handed out: it is whole, and UTF-8.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.is_whole() && std::str::from_utf8(self.payload).is_ok()
+    }
+
     /// Whether repair gave the payload up: it overwrites it with C1, which is never UTF-8.
     pub(crate) fn is_given_up(&self) -> bool {
         self.payload.first() == Some(&GIVEN_UP) && self.payload.iter().all(|b| *b == GIVEN_UP)

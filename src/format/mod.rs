@@ -12,6 +12,8 @@ pub(crate) mod laws;
 #[cfg(test)]
 mod limits;
 mod marker;
+#[cfg(any(test, fuzzing, feature = "sim"))]
+mod mended;
 
 pub(crate) use commit::{Commit, Point};
 pub(crate) use envelope::Envelope;
@@ -19,6 +21,8 @@ pub(crate) use fault::Fault;
 pub(crate) use frame::{Frame, FrameSpec, GIVEN_UP, RawEntry, encode_frame};
 pub(crate) use header::{FrameHeader, Kind, SegmentHeader};
 pub(crate) use marker::{AgentSeal, Gap, Seal};
+#[cfg(any(test, fuzzing, feature = "sim"))]
+pub(crate) use mended::mended;
 
 /// The major version that this program writes, and the greatest that it reads.
 pub(crate) const MAJOR: u16 = 1;

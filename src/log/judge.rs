@@ -69,6 +69,7 @@ impl Pass {
         for (region, verdict) in judged.iter().take_while(|(r, _)| r.offset < cut) {
             self.out.damage.extend(damages(&end.path, region, *verdict));
             self.out.holes.extend(region.hole(segment.base));
+            end.regions.push((*region).clone());
         }
         let mut next = self.expect.version;
         let mut window = Window::new(Arc::clone(&segment.file), segment.len);

@@ -197,7 +197,7 @@ impl Job<'_> {
         let mut mended = Vec::new();
         if let Ok(frame) = Frame::decode(*header, bytes) {
             for (version, entry) in (header.first_version..).zip(frame.entries()) {
-                if entry.is_whole() {
+                if entry.is_readable() {
                     continue;
                 }
                 if let Some(text) = self.mended(version, entry.payload, entry.payload_crc) {

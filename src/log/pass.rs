@@ -96,6 +96,7 @@ impl Pass {
         next_is_last: bool,
         visit: Visit<'_>,
     ) -> Result<()> {
+        let reported = self.out.damage.len();
         if !self.enter(segment, visit)? {
             return Ok(());
         }
@@ -110,7 +111,10 @@ impl Pass {
             sealed: false,
             stats: SegmentStats::default(),
             link: None,
+            epoch: 0,
             unsure_from: None,
+            taken: Vec::new(),
+            regions: Vec::new(),
         };
         let anomaly = loop {
             match scan.next().map_err(Error::io("read", &segment.path))? {
@@ -142,7 +146,10 @@ impl Pass {
                 damage.offset = end.end;
             }
         }
-        end.link = self.expect.link;
+        (end.link, end.epoch) = (self.expect.link, self.expect.epoch);
+        if self.out.damage.len() == reported {
+            end.taken = Vec::new();
+        }
         self.out.segments.push(end);
         Ok(())
     }
@@ -167,9 +174,11 @@ impl Pass {
         self.out.durable = self.out.durable.max(vouched);
         let reported = self.out.damage.len();
         self.salvaged(segment, end, &found.spots, &found.regions, open, visit)?;
-        let silent = found.regions.is_empty() && self.out.damage.len() == reported;
-        if let Some(fault) = anomaly.filter(|_| silent) {
-            // Every frame is good by itself, and yet they do not follow each other.
+        // The frame there is good by itself, and yet it does not follow the one before it.
+        let is_taken = found.spots.iter().any(|s| s.offset == from && s.is_good());
+        let is_reported = found.regions.iter().any(|r| r.offset == from);
+        let nothing = found.regions.is_empty() && self.out.damage.len() == reported;
+        if let Some(fault) = anomaly.filter(|_| nothing || (is_taken && !is_reported)) {
             self.report(segment.path.clone(), &fault.to_string());
             if let Some(damage) = self.out.damage.last_mut() {
                 damage.offset = from;
@@ -197,7 +206,12 @@ impl Pass {
                     self.report(segment.path.clone(), "a segment of another log");
                     return Ok(false);
                 }
-                self.expect.salt.get_or_insert(header.salt);
+                if *self.expect.salt.get_or_insert(header.salt) != header.salt {
+                    self.report(
+                        segment.path.clone(),
+                        "segment header: the salt of another log",
+                    );
+                }
             }
             Err(fault) => {
                 self.report(segment.path.clone(), &format!("segment header: {fault}"));
@@ -260,6 +274,7 @@ impl Pass {
         visit: Visit<'_>,
     ) -> Result<()> {
         let header = &frame.header;
+        end.taken.push(offset as u32);
         self.out.durable = self.out.durable.max(header.durable_version);
         self.out.epoch = self.out.epoch.max(header.epoch);
         end.sealed |= header.kind == Kind::Seal;

@@ -1,5 +1,6 @@
 //! What of a damaged segment goes into the new one.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::format::{
@@ -12,9 +13,9 @@ use crate::{Error, Result, Version};
 use super::copy::CopySpot;
 use super::correct::{correct_bit, correct_frame};
 use super::events::readable;
+use super::reader::SegmentEnd;
 use super::repair::Job;
-use super::salvage::{Spot, salvage};
-use super::scan::{Expect, Window};
+use super::scan::{Expect, Scan, Step, Window};
 use super::segment::SegmentFile;
 
 /// Frames of the new segment, in order.
@@ -33,44 +34,21 @@ pub(super) enum Source {
 }
 
 impl Job<'_> {
-    /// The frames of a damaged segment, flipped bits corrected.
-    pub(super) fn salvaged(
-        &mut self,
-        old: &SegmentFile,
-        next_base: Option<u64>,
-    ) -> Result<Vec<Piece>> {
-        let salt = Some(self.scanned.salt);
-        let expect = Expect {
-            salt,
-            version: old.base,
-            link: None,
-            epoch: 0,
-        };
-        let mut window = Window::new(Arc::clone(&old.file), old.len);
-        let from = SEGMENT_HEADER_LEN as u64;
-        let last = self.scanned.segments.last();
-        let open = next_base.is_none() && last.is_none_or(|end| !end.sealed);
-        let durable = open.then_some(self.scanned.durable);
+    /// The frames of a segment, flipped bits corrected.
+    pub(super) fn salvaged(&mut self, old: &SegmentFile) -> Result<Vec<Piece>> {
         let io = |e| Error::io("read", &old.path)(e);
-        let found = salvage(&mut window, from, expect, next_base, durable).map_err(io)?;
-        // A next segment with events in it keeps its versions; one without may be a stray.
+        let end = self.scanned.segments.iter().find(|s| s.base == old.base);
+        // A later segment with events in it keeps its versions; one without may be a stray.
         let mut others = self.scanned.segments.iter();
-        let next = others.find(|s| Some(s.base) == next_base && s.stats.has_events());
+        let next = others.find(|s| s.base > old.base && s.stats.has_events());
         let until = next.map_or(u64::MAX, |next| next.base);
+        let mut window = Window::new(Arc::clone(&old.file), old.len);
         let mut pieces = Vec::new();
-        let torn = self
-            .scanned
-            .torn
-            .as_ref()
-            .filter(|(damage, _)| damage.segment == old.path);
-        let cut = torn.map_or(u64::MAX, |(_, torn)| torn.offset);
-        for spot in found.spots.iter().filter(|spot| spot.offset < cut) {
-            if is_kept(spot.header.kind) || matches!(spot.header.kind, Kind::Skippable(_)) {
-                let bytes = window.get(spot.offset, spot.header.frame_len() as usize);
-                pieces.extend(Piece::here(spot, bytes.map_err(io)?));
-            }
+        for offset in end.map_or_else(|| Ok(Vec::new()), |end| taken(end, old))? {
+            pieces.extend(Piece::at(&mut window, u64::from(offset)).map_err(io)?);
         }
-        for region in found.regions.iter().filter(|region| region.offset < cut) {
+        let salt = Some(self.scanned.salt);
+        for region in end.map_or(&[][..], |end| &end.regions) {
             let range = region.offset..region.offset + region.length;
             let bytes = window.get(range.start, region.length as usize);
             let bytes = bytes.map_err(io)?;
@@ -181,23 +159,50 @@ pub(super) fn corrected_header(old: &SegmentFile) -> Option<SegmentHeader> {
     SegmentHeader::decode(&bytes).ok()
 }
 
+/// The offsets of the frames of a segment that a reader takes.
+pub(super) fn taken(end: &SegmentEnd, segment: &SegmentFile) -> Result<Vec<u32>> {
+    if !end.taken.is_empty() {
+        return Ok(end.taken.clone());
+    }
+    // A sound segment: its frames follow each other.
+    let expect = Expect {
+        salt: None,
+        version: segment.base,
+        link: None,
+        epoch: 0,
+    };
+    let mut scan = Scan::new(Arc::clone(&segment.file), segment.len, expect);
+    let mut offsets = Vec::new();
+    while let Step::Frame { offset, .. } = scan.next().map_err(Error::io("read", &segment.path))? {
+        offsets.push(offset as u32);
+    }
+    Ok(offsets)
+}
+
 impl Piece {
-    /// The frame at a spot, up to the first event that cannot be read; `None` if nothing is left of it.
-    fn here(spot: &Spot, bytes: &[u8]) -> Option<Self> {
-        let frame = Frame::decode(spot.header, bytes).ok()?;
-        let (readable, count) = (readable(&frame), usize::from(spot.header.event_count));
-        if readable < count {
-            return Self::shortened(&frame, readable);
-        }
-        let source = Source::Here {
-            offset: spot.offset,
-            displaced: spot.displaced,
+    /// The frame at `offset`, up to the first event that cannot be read. `None` if it is one that is made anew, or if
+    /// nothing is left of it.
+    pub(super) fn at(window: &mut Window, offset: u64) -> io::Result<Option<Self>> {
+        let Ok(header) = FrameHeader::decode(window.get(offset, FRAME_HEADER_LEN)?) else {
+            return Ok(None);
         };
-        Some(Self {
-            header: spot.header,
-            next_version: spot.after.version,
-            source,
-        })
+        if !is_kept(header.kind) && !matches!(header.kind, Kind::Skippable(_)) {
+            return Ok(None);
+        }
+        let bytes = window.get(offset, header.frame_len() as usize)?;
+        let Ok(frame) = Frame::decode(header, bytes) else {
+            return Ok(None);
+        };
+        let (readable, count) = (readable(&frame), usize::from(header.event_count));
+        if readable < count {
+            return Ok(Self::shortened(&frame, readable));
+        }
+        let displaced = u64::from(header.offset) != offset;
+        Ok(Some(Self {
+            header,
+            next_version: next_version(&header),
+            source: Source::Here { offset, displaced },
+        }))
     }
 
     /// A commit with its first events alone.

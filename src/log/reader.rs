@@ -10,7 +10,7 @@ use crate::{Error, Result, Version};
 use super::directory::Listing;
 use super::events::Replayed;
 use super::pass::Pass;
-use super::salvage::Hole;
+use super::salvage::{Hole, Region};
 use super::scan::{Expect, has_first_frame};
 use super::segment::SegmentFile;
 use super::stats::SegmentStats;
@@ -74,8 +74,14 @@ pub(crate) struct SegmentEnd {
     pub(crate) stats: SegmentStats,
     /// The link after the last good frame.
     pub(crate) link: Option<u32>,
+    /// The greatest epoch up to there.
+    pub(crate) epoch: u32,
     /// Where the frames begin that no watermark vouches for yet, if there are any.
     pub(crate) unsure_from: Option<u64>,
+    /// Of a damaged segment: the offsets of the frames that a reader takes, in the order of their versions.
+    pub(crate) taken: Vec<u32>,
+    /// Of a damaged segment: what is between them.
+    pub(crate) regions: Vec<Region>,
 }
 
 /// A commit that a reader knows everything up to.

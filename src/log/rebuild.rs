@@ -35,15 +35,18 @@ pub(crate) struct Rebuild {
     written: u64,
     stats: SegmentStats,
     link: u32,
+    /// The greatest epoch of its frames so far.
+    epoch: u32,
 }
 
 impl Rebuild {
-    /// Begins; `storage` is `None` for a dry run.
+    /// Begins; `storage` is `None` for a dry run. `epoch` is that of the frames before it, as far as it matters.
     pub(crate) fn begin(
         storage: Option<&dyn Storage>,
         path: &Path,
         header: &SegmentHeader,
         stamp: Stamp,
+        epoch: u32,
     ) -> Result<Self> {
         let path = path.with_extension("seg.tmp");
         let file = match storage {
@@ -69,17 +72,31 @@ impl Rebuild {
             written: 0,
             stats: SegmentStats::default(),
             link,
+            epoch,
         })
     }
 
-    /// Adds a frame that is good but for its place: its offset and ends are made anew.
+    /// Adds a frame that is good but for its place: its offset and ends are made anew. One that was away from its place
+    /// may be older than the frames that are before it now.
     pub(crate) fn frame(&mut self, mut header: FrameHeader, bytes: &[u8]) -> Result<()> {
         let offset = self.written + self.buf.len() as u64;
         header.offset = offset as u32;
+        header.epoch = header.epoch.max(self.epoch);
+        self.epoch = header.epoch;
         header = reframed(header, bytes, &mut self.buf);
         self.count(&header, bytes, offset);
         self.link = header.link();
         self.spill(CHUNK)
+    }
+
+    /// As [`Rebuild::frame`], of a frame that need not fit what is before it: it is made to.
+    pub(crate) fn chained(&mut self, header: FrameHeader, bytes: &[u8]) -> Result<()> {
+        let header = FrameHeader {
+            salt: self.stamp.salt,
+            prev_link: self.link,
+            ..header
+        };
+        self.frame(header, bytes)
     }
 
     /// Adds a GAP for the versions from `first` to `last`.
@@ -111,6 +128,11 @@ impl Rebuild {
     /// The link after the last frame.
     pub(crate) fn link(&self) -> u32 {
         self.link
+    }
+
+    /// The greatest epoch of its frames, and of those before it.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// Makes the segment's bytes durable and puts it in the place of the old one: never a moment without a segment.

@@ -52,23 +52,23 @@ impl Repaired {
         !self.rewritten.is_empty() || !self.strangers.is_empty()
     }
 
-    /// Adds what another pass did.
+    /// Adds what another pass did, nothing twice.
     pub(crate) fn absorb(&mut self, later: Self) {
         self.recovered += later.recovered;
         self.corrected.extend(later.corrected);
-        for range in later.lost {
-            if !self.lost.contains(&range) {
-                self.lost.push(range);
-            }
-        }
-        self.quarantine.extend(later.quarantine);
-        for path in later.rewritten {
-            if !self.rewritten.contains(&path) {
-                self.rewritten.push(path);
-            }
-        }
+        add_new(&mut self.lost, later.lost);
+        add_new(&mut self.quarantine, later.quarantine);
+        add_new(&mut self.rewritten, later.rewritten);
         self.strangers.extend(later.strangers);
         self.is_left = later.is_left;
+    }
+}
+
+fn add_new<T: PartialEq>(all: &mut Vec<T>, later: Vec<T>) {
+    for item in later {
+        if !all.contains(&item) {
+            all.push(item);
+        }
     }
 }
 
@@ -191,7 +191,7 @@ impl Job<'_> {
         let old = if exists { Some(self.open(base)?) } else { None };
         let mut pieces = Vec::new();
         if let Some(old) = &old {
-            pieces = self.salvaged(old, next_base)?;
+            pieces = self.salvaged(old)?;
         }
         self.fill(&mut pieces, base, next_base);
         let until = next_base.unwrap_or_else(|| self.last_next(&pieces, base, old.as_ref()));
@@ -266,9 +266,11 @@ impl Job<'_> {
             durable: base.max(1) - 1,
             time_us: self.scanned.time_us,
         };
+        let before = self.scanned.segments.iter().rev().find(|s| s.base < base);
+        let epoch = before.map_or(0, |_| 0);
         let storage = &*self.log.storage;
         let target = (!self.dry_run).then_some(storage);
-        let mut new = Rebuild::begin(target, &path, &header, stamp)?;
+        let mut new = Rebuild::begin(target, &path, &header, stamp, epoch)?;
         let mut version = base;
         for piece in pieces {
             let first = piece.header.first_version;
@@ -314,7 +316,7 @@ impl Job<'_> {
         }
         // It is counted when its own turn comes.
         let done = self.done.clone();
-        let pieces = self.salvaged(&segment, None)?;
+        let pieces = self.salvaged(&segment)?;
         self.done = done;
         Ok(first_link_of(&pieces, base))
     }

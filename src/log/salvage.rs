@@ -10,7 +10,8 @@ use memchr::memchr;
 
 use crate::format::{FRAME_HEADER_LEN, FRAME_MAGIC, Fault, Frame, FrameHeader, Kind};
 
-use super::scan::{After, Expect, Window, is_by_repair};
+use super::order::{fill_with_displaced, in_place};
+use super::scan::{After, Expect, Window};
 
 const SECTOR: u64 = 512;
 
@@ -31,6 +32,11 @@ pub(crate) struct Spot {
 }
 
 impl Spot {
+    /// Whether nothing is wrong with the frame itself.
+    pub(crate) fn is_good(&self) -> bool {
+        self.ends_good && self.payloads_good && !self.displaced
+    }
+
     fn end(&self) -> u64 {
         self.offset + self.header.frame_len()
     }
@@ -49,7 +55,7 @@ pub(crate) struct Region {
     pub(crate) at_end: bool,
     pub(crate) fault: Fault,
     /// It has a hole (see [`has_hole`]), a frame in it runs past the end of the file, or it is shorter than a
-    /// frame header.
+    /// frame header; and no frame with another salt is at its place in it, which no torn write leaves.
     pub(crate) looks_torn: bool,
     /// The link after the good frame before it, where it is known.
     link: Option<u32>,
@@ -151,6 +157,8 @@ struct Found {
     durable: u64,
     /// Where frames begin that run past the end of the file.
     past_end: Vec<u64>,
+    /// Where good frames with another salt are, at their own offsets.
+    strange: Vec<u64>,
 }
 
 fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<Found> {
@@ -173,6 +181,9 @@ fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<
             continue;
         };
         if *salt.get_or_insert(header.salt) != header.salt {
+            if u64::from(header.offset) == offset {
+                found.strange.push(offset);
+            }
             offset += 1;
             continue;
         }
@@ -209,50 +220,6 @@ fn find_frames(window: &mut Window, from: u64, salt: Option<u32>) -> io::Result<
     Ok(found)
 }
 
-/// The frames at their own offsets whose versions and epochs never go back.
-fn in_place(found: &[Spot], expect: Expect, below: u64) -> Vec<Spot> {
-    let (mut version, mut epoch) = (expect.version, expect.epoch);
-    let mut taken: Vec<Spot> = Vec::new();
-    for spot in found.iter().filter(|spot| !spot.displaced) {
-        let by_repair = is_by_repair(spot.header.kind);
-        let fits = spot.header.first_version >= version
-            && (spot.header.epoch >= epoch || by_repair)
-            && spot.after.version <= below;
-        if fits {
-            version = spot.after.version;
-            if !by_repair {
-                epoch = spot.header.epoch;
-            }
-            taken.push(*spot);
-        }
-    }
-    taken
-}
-
-/// Adds displaced commits whose versions are missing, if their neighbours link to them.
-fn fill_with_displaced(spots: &mut Vec<Spot>, found: &[Spot], expect: Expect, below: u64) {
-    let mut displaced: Vec<_> = found
-        .iter()
-        .filter(|spot| spot.displaced && matches!(spot.header.kind, Kind::Events | Kind::Gap))
-        .collect();
-    displaced.sort_by_key(|spot| (spot.header.first_version, spot.offset));
-    for spot in displaced {
-        let (first, next) = (spot.header.first_version, spot.after.version);
-        let at = spots.partition_point(|s| s.header.first_version < first);
-        let before = at.checked_sub(1).map(|i| spots[i]);
-        let follows = before.map_or(expect.version, |s| s.after.version);
-        let link = before.map_or(expect.link, |s| Some(s.after.link));
-        let behind = spots.get(at);
-        let until = behind.map_or(below, |s| s.header.first_version);
-        let links_back = follows != first || link.is_none_or(|link| link == spot.header.prev_link);
-        let links_on =
-            behind.is_none_or(|s| next != until || s.header.prev_link == spot.after.link);
-        if first >= follows && next <= until && next > first && links_back && links_on {
-            spots.insert(at, *spot);
-        }
-    }
-}
-
 fn regions(
     window: &mut Window,
     from: u64,
@@ -274,7 +241,7 @@ fn regions(
                 lost,
                 at_end: false,
             };
-            let mut region = region(window, at..spot.offset, hole, expect)?;
+            let mut region = region(window, at..spot.offset, hole, expect, found)?;
             (region.link, region.next) = (link, Some((first, spot.header.prev_link)));
             regions.push(region);
         }
@@ -300,7 +267,7 @@ fn regions(
             lost,
             at_end,
         };
-        let mut tail = region(window, at..end, hole, expect)?;
+        let mut tail = region(window, at..end, hole, expect, found)?;
         tail.looks_torn |= found.past_end.iter().any(|offset| *offset >= at);
         regions.push(tail);
     }
@@ -337,6 +304,7 @@ fn region(
     range: std::ops::Range<u64>,
     missing: Missing,
     expect: Expect,
+    found: &Found,
 ) -> io::Result<Region> {
     let Missing {
         from: missing_from,
@@ -359,7 +327,8 @@ fn region(
         }
         Err(fault) => fault,
     };
-    let looks_torn = length < FRAME_HEADER_LEN as u64 || has_hole(window, offset, offset + length)?;
+    let is_strange = found.strange.iter().any(|at| range.contains(at));
+    let has_hole = length < FRAME_HEADER_LEN as u64 || has_hole(window, offset, range.end)?;
     Ok(Region {
         offset,
         length,
@@ -367,7 +336,7 @@ fn region(
         lost,
         at_end,
         fault,
-        looks_torn,
+        looks_torn: has_hole && !is_strange,
         link: None,
         next: None,
     })

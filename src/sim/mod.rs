@@ -32,7 +32,8 @@
 //! later syncs succeed without making them durable; lengths and names are not affected. Only writing those bytes
 //! again makes them durable.
 //!
-//! **At rest**, bits flip and files vanish: [`SimDisk::flip_bit`] and its like.
+//! **At rest**, bits flip and files vanish: [`SimDisk::flip_bit`] and its like; [`SimDisk::wreck`] chooses among
+//! them.
 //!
 //! Every outcome that is not determined is asked of a [`Choice`]: random, exhaustive, or a fuzzer's.
 //!
@@ -63,6 +64,7 @@ mod inode;
 mod names;
 mod rest;
 mod trace;
+mod wreck;
 
 pub use choice::{Bytes, Choice, Chosen, Exhaustive, Seeded};
 pub use crash::{Crash, Lengths, NameLoss, Policy, SECTOR};

@@ -9,10 +9,13 @@
 //!    session writable again, and 1 and 2 hold.
 //! 4. A power cut during the recovery changes nothing of this.
 //! 5. The session goes on: the next generation appends, crashes and is checked in the same way.
+//!
+//! [`Victims`] does the like for damage at rest.
 
 mod check;
 mod every;
 mod history;
+mod victims;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,6 +26,7 @@ use super::{Choice, Crash, FaultPlan, Policy, Seeded, SimDisk};
 use check::check;
 pub use every::{Step, every_crash};
 use history::{ID, Journal, store, work};
+pub use victims::Victims;
 
 /// The policies that a power cut is drawn from.
 const POLICIES: [Policy; 5] = [

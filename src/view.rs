@@ -40,8 +40,9 @@ pub(crate) struct Content {
 }
 
 impl View {
-    pub(crate) fn open(reader: LogReader, id: &str) -> Result<Self> {
-        let tip = Tip::find(&reader)?.filter(|tip| tip.version > 0);
+    /// Opens the session as of now. `written` is the version up to which the caller, who is its writer, has written it.
+    pub(crate) fn open(reader: LogReader, id: &str, written: Version) -> Result<Self> {
+        let tip = Tip::find(&reader, written.0)?.filter(|tip| tip.version > 0);
         if let Some(tip) = tip {
             let (version, time_us) = (Version(tip.version), tip.time_us);
             let content = OnceLock::new();
@@ -346,7 +347,9 @@ impl Look for Held {
 
 impl Held {
     fn of(reader: &LogReader, agent: &str, to: Version, bytes: usize) -> Result<Option<Self>> {
-        let (mut index, mut texts) = (Index::default(), String::with_capacity(bytes));
+        // A version is one event; one that has a commit of its own has more bytes than this.
+        let most = usize::try_from(to.0).unwrap_or(usize::MAX).min(bytes / 64);
+        let (mut index, mut texts) = (Index::with_room(most), String::with_capacity(bytes));
         let scanned = reader.scan(&mut |item| {
             if item.version() <= to && item.subject().is_none_or(|of| of == agent) {
                 index.apply(&item, |event| {

@@ -310,9 +310,9 @@ pub(crate) struct Tip {
 }
 
 impl Tip {
-    /// Finds the end of the log and checks everything back to the watermark: normally one frame. `None` if
-    /// there is no log, or if its end is not sound.
-    pub(crate) fn find(reader: &LogReader) -> Result<Option<Self>> {
+    /// Finds the end of the log and checks everything back to the watermark: normally one frame. A writer knows that
+    /// nothing is torn up to the version that it has written. `None` if there is no log, or if its end is not sound.
+    pub(crate) fn find(reader: &LogReader, written: u64) -> Result<Option<Self>> {
         let Some(start) = Backward::start(reader)? else {
             return Ok(None);
         };
@@ -322,7 +322,7 @@ impl Tip {
             time_us,
             back: start.clone(),
         };
-        let (mut last, mut durable, mut time_us) = (None, 0, None);
+        let (mut last, mut durable, mut time_us) = (None, written, None);
         loop {
             match back.back()? {
                 Ok(met) => {

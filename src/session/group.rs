@@ -3,16 +3,19 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 #[cfg(shuttle)]
 use shuttle::{
-    sync::{Condvar, Mutex, MutexGuard},
-    thread::yield_now,
+    sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, MutexGuard},
+    thread::{Thread, current, park},
 };
 #[cfg(not(shuttle))]
 use std::{
-    sync::{Condvar, Mutex, MutexGuard},
-    thread::yield_now,
+    sync::atomic::{AtomicU64, Ordering},
+    sync::{Mutex, MutexGuard},
+    thread::{Thread, current, park},
 };
 
 use crate::log::{Haste, LogWriter, Recovery};
@@ -20,15 +23,16 @@ use crate::state::State;
 use crate::storage::StorageLock;
 use crate::{Error, Result, Version};
 
-/// How often a thread that is about to sync lets others go first, for each that shared the last sync.
-const PATIENCE: usize = 4;
+/// How often a thread that is about to sync looks whether the others are there, at most.
+const LOOKS: usize = 8;
 
 /// A session's writer, and the threads that wait for it.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(super) dir: PathBuf,
     inner: Mutex<Inner>,
-    synced: Condvar,
+    /// The last version that a sync has served: whoever waits for it need not take the lock to go on.
+    served: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -41,15 +45,51 @@ pub(crate) struct Inner {
     pub(super) unbuffered: State,
     /// A thread is syncing; the others wait for it.
     syncing: bool,
+    /// The threads that sleep until a sync serves them, in the order of their versions.
+    sleepers: Vec<Sleeper>,
     /// How many threads wait for the next sync. Those that the last one served are not among them, though they may
     /// not have woken up yet.
     arrived: usize,
-    /// How many the last sync served.
+    /// How many the last sync served, and how long it took.
     shared: usize,
+    took: Duration,
+    /// The thread that is about to sync, until as many have come as shared the last one.
+    gathering: Option<Thread>,
     /// Somebody will flush what is buffered.
     pub(super) flush_is_due: bool,
     pub(super) recovery: Recovery,
     pub(super) closed: bool,
+}
+
+/// A thread, and the version that it waits for.
+#[derive(Debug)]
+struct Sleeper {
+    version: Version,
+    thread: Thread,
+}
+
+impl Inner {
+    /// Counts a thread that waits for the next sync.
+    fn arrive(&mut self) {
+        self.arrived += 1;
+        if self.arrived >= self.shared {
+            if let Some(thread) = self.gathering.take() {
+                thread.unpark();
+            }
+        }
+    }
+}
+
+/// Sleeps until the thread is woken up, or for so long.
+#[cfg(not(shuttle))]
+fn park_at_most(time: Duration) {
+    std::thread::park_timeout(time);
+}
+
+/// There is no time under `shuttle`: others go on for a while.
+#[cfg(shuttle)]
+fn park_at_most(_: Duration) {
+    shuttle::thread::yield_now();
 }
 
 impl Group {
@@ -57,7 +97,7 @@ impl Group {
         Self {
             dir,
             inner: Mutex::new(Inner::default()),
-            synced: Condvar::new(),
+            served: AtomicU64::new(0),
         }
     }
 
@@ -83,12 +123,14 @@ impl Group {
         !std::mem::replace(&mut self.lock().flush_is_due, true)
     }
 
-    /// Writes what is buffered, so that readers see it.
-    pub(super) fn spill(&self) -> Result<()> {
-        match &mut self.lock().writer {
-            Some(writer) => writer.spill(Haste::Later),
-            None => Ok(()),
-        }
+    /// Writes what is buffered, so that readers see it. Returns the version up to which everything is written.
+    pub(super) fn spill(&self) -> Result<Version> {
+        let mut inner = self.lock();
+        let Some(writer) = &mut inner.writer else {
+            return Ok(Version::ZERO);
+        };
+        writer.spill(Haste::Later)?;
+        Ok(writer.version())
     }
 
     /// Returns when everything up to `version` is durable. One thread syncs for all that wait; a failed sync
@@ -98,7 +140,7 @@ impl Group {
         mut inner: MutexGuard<'s, Inner>,
         version: Version,
     ) -> Result<()> {
-        let mut is_counted = false;
+        let mut is_asleep = false;
         loop {
             let Some(writer) = &inner.writer else {
                 return Ok(());
@@ -110,35 +152,72 @@ impl Group {
                 let failed = io::Error::other("the shared sync failed");
                 return Err(self.unknown("fdatasync", failed));
             }
-            if !std::mem::replace(&mut is_counted, true) {
-                inner.arrived += 1;
+            let is_new = !std::mem::replace(&mut is_asleep, true);
+            if is_new {
+                inner.arrive();
             }
-            if inner.syncing {
-                let woken = self.synced.wait(inner);
-                inner = woken.unwrap_or_else(PoisonError::into_inner);
-                continue;
+            if !inner.syncing {
+                return self.lead(inner);
             }
-            inner.syncing = true;
-            inner = self.gather(inner);
-            let result;
-            (inner, result) = self.sync(inner);
-            inner.syncing = false;
-            self.synced.notify_all();
-            result?;
+            if is_new {
+                let thread = current();
+                inner.sleepers.push(Sleeper { version, thread });
+            }
+            drop(inner);
+            // It may wake up for other reasons.
+            park();
+            if self.served.load(Ordering::Acquire) >= version.0 {
+                return Ok(());
+            }
+            inner = self.lock();
         }
     }
 
-    /// Lets the threads that shared the last sync get as far as this one: they share this one, too.
+    /// Syncs for all that have come so far, and wakes them up.
+    fn lead<'s>(&'s self, mut inner: MutexGuard<'s, Inner>) -> Result<()> {
+        inner.syncing = true;
+        let inner = self.gather(inner);
+        let (mut inner, result) = self.sync(inner);
+        inner.syncing = false;
+        let woken = self.served(&mut inner);
+        drop(inner);
+        for thread in woken {
+            thread.unpark();
+        }
+        result
+    }
+
+    /// Takes those out who need not sleep any more: whom the sync served, or everybody if nothing will be served again.
+    /// One of the others is to wake up, too, and syncs for the rest.
+    fn served(&self, inner: &mut Inner) -> Vec<Thread> {
+        let writer = inner.writer.as_ref().filter(|w| w.check().is_ok());
+        let durable = writer.map_or(Version(u64::MAX), LogWriter::durable);
+        if writer.is_some() {
+            self.served.store(durable.0, Ordering::Release);
+        }
+        let me = current().id();
+        let count = inner.sleepers.partition_point(|s| s.version <= durable);
+        let served = inner.sleepers.drain(..count).map(|s| s.thread);
+        let mut woken: Vec<_> = served.filter(|thread| thread.id() != me).collect();
+        woken.extend(inner.sleepers.first().map(|s| s.thread.clone()));
+        woken
+    }
+
+    /// Waits until as many threads have come as shared the last sync, so that they share this one, too: as long as that
+    /// sync took, and no longer.
     fn gather<'s>(&'s self, mut inner: MutexGuard<'s, Inner>) -> MutexGuard<'s, Inner> {
-        let expected = inner.shared;
-        for _ in 1..expected.saturating_mul(PATIENCE) {
-            if inner.arrived >= expected {
+        let begun = Instant::now();
+        for _ in 0..LOOKS {
+            let left = inner.took.saturating_sub(begun.elapsed());
+            if inner.arrived >= inner.shared || left.is_zero() {
                 break;
             }
+            inner.gathering = Some(current());
             drop(inner);
-            yield_now();
+            park_at_most(left);
             inner = self.lock();
         }
+        inner.gathering = None;
         inner
     }
 
@@ -153,8 +232,11 @@ impl Group {
         }
         let unsynced = writer.unsynced();
         drop(inner);
+        let begun = Instant::now();
         let result = unsynced.file.sync_data();
+        let took = begun.elapsed();
         let mut inner = self.lock();
+        inner.took = took;
         if let Some(writer) = &mut inner.writer {
             match &result {
                 Ok(()) => writer.synced(unsynced.version),

@@ -203,8 +203,8 @@ impl Session {
 
     /// Reads the session as of now, buffered appends included.
     pub fn read(&self) -> Result<View> {
-        self.group.spill()?;
-        View::open(self.log_reader(), &self.id)
+        let written = self.group.spill()?;
+        View::open(self.log_reader(), &self.id, written)
     }
 
     /// Flushes, says in the log that all of it is durable, and gives up unused space and the lock.

@@ -12,6 +12,8 @@ pub(crate) struct Index<P = Place> {
     agents: BTreeMap<String, Vec<Entry<P>>>,
     /// The first version of the last lost range: a redaction of any earlier message may be in it.
     lost_from: Version,
+    /// How many messages an agent is given room for at first.
+    room: usize,
 }
 
 /// One message.
@@ -65,11 +67,20 @@ impl<P> Default for Index<P> {
         Self {
             agents: BTreeMap::new(),
             lost_from: Version::ZERO,
+            room: 0,
         }
     }
 }
 
 impl<P> Index<P> {
+    /// An empty index with room for so many messages of each agent: one that grows holds some of it twice meanwhile.
+    pub(crate) fn with_room(room: usize) -> Self {
+        Self {
+            room,
+            ..Self::default()
+        }
+    }
+
     /// The messages of an agent, in the order of their ids.
     pub(crate) fn agent(&self, id: &str) -> &[Entry<P>] {
         self.agents.get(id).map_or(&[], Vec::as_slice)
@@ -97,7 +108,8 @@ impl<P> Index<P> {
             return;
         }
         if !self.agents.contains_key(event.subject) {
-            self.agents.insert(event.subject.to_owned(), Vec::new());
+            let entries = Vec::with_capacity(self.room);
+            self.agents.insert(event.subject.to_owned(), entries);
         }
         let Some(entries) = self.agents.get_mut(event.subject) else {
             return;

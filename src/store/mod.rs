@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::log::{Listing, LogReader};
 use crate::session::Session;
 use crate::view::View;
-use crate::{Error, Result, id};
+use crate::{Error, Result, Version, id};
 
 pub(crate) use companion::Companion;
 pub(crate) use inner::Inner;
@@ -65,11 +65,11 @@ impl Store {
     pub fn read(&self, id: &str) -> Result<View> {
         id::check("session id", id)?;
         let reader = self.inner.log_reader(id);
-        match View::open(reader.clone(), id) {
+        match View::open(reader.clone(), id, Version::ZERO) {
             // A replacement of the log may have been interrupted between its two renames.
             Err(Error::NotFound(what)) => match self.inner.replacement(id) {
-                Some(dir) => View::open(LogReader { dir, ..reader }, id),
-                None => View::open(reader, id).map_err(|_| Error::NotFound(what)),
+                Some(dir) => View::open(LogReader { dir, ..reader }, id, Version::ZERO),
+                None => View::open(reader, id, Version::ZERO).map_err(|_| Error::NotFound(what)),
             },
             opened => opened,
         }

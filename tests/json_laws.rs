@@ -33,7 +33,9 @@ proptest! {
     #[test]
     fn minifying_twice_changes_nothing_more(text in document()) {
         let once = Json::parse(&text).unwrap().minified();
-        prop_assert_eq!(Json::parse(&once).unwrap().minified(), once);
+        let again = Json::parse(&once).unwrap();
+        prop_assert_eq!(reassembled(again), once.clone());
+        prop_assert_eq!(again.minified(), once);
     }
 
     #[test]

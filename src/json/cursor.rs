@@ -51,7 +51,7 @@ impl<'a> Iterator for Members<'a> {
         let key = self.0.take(string_end)?;
         self.0.skip_mark(b':');
         let value = self.0.take(value_end)?;
-        Some((Key(key), Json(value)))
+        Some((Key(key), Json::part(value)))
     }
 }
 
@@ -70,7 +70,7 @@ impl<'a> Iterator for Elements<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.skip_mark(b',');
-        self.0.take(value_end).map(Json)
+        self.0.take(value_end).map(Json::part)
     }
 }
 
@@ -84,7 +84,7 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// The inside of `value`, or an empty walk if it is of another kind.
     fn of(value: Json<'a>, kind: Kind) -> Self {
-        let text = value.0;
+        let text = value.text;
         let inside = if value.kind() == kind {
             text.get(1..text.len().saturating_sub(1))
         } else {

@@ -73,17 +73,30 @@ pub enum Kind {
 
 /// One checked JSON value, as text, without the white space around it.
 #[derive(Clone, Copy, Debug)]
-pub struct Json<'a>(&'a str);
+pub struct Json<'a> {
+    text: &'a str,
+    /// It is known that minifying changes nothing: no white space, no escapes.
+    is_minified: bool,
+}
 
 impl<'a> Json<'a> {
     /// `null`.
-    pub const NULL: Self = Self("null");
+    pub const NULL: Self = Self::part("null");
 
     /// Checks that `text` is exactly one JSON value, and returns it.
     pub fn parse(text: &'a str) -> Result<Self, JsonError> {
-        let range = scan::check(text.as_bytes())?;
+        let (range, is_minified) = scan::check(text.as_bytes())?;
         // The value starts and ends with ASCII, so the range lies on character boundaries.
-        Ok(Self(text.get(range).unwrap_or_default()))
+        let text = text.get(range).unwrap_or_default();
+        Ok(Self { text, is_minified })
+    }
+
+    /// A value inside of checked text.
+    const fn part(text: &'a str) -> Self {
+        Self {
+            text,
+            is_minified: false,
+        }
     }
 
     /// Checks that `bytes` are UTF-8 and exactly one JSON value, and returns it.
@@ -98,13 +111,13 @@ impl<'a> Json<'a> {
     /// The text of this value, as it came.
     #[must_use]
     pub fn text(self) -> &'a str {
-        self.0
+        self.text
     }
 
     /// What this value is.
     #[must_use]
     pub fn kind(self) -> Kind {
-        match self.0.as_bytes().first() {
+        match self.text.as_bytes().first() {
             Some(b'{') => Kind::Object,
             Some(b'[') => Kind::Array,
             Some(b'"') => Kind::String,
@@ -144,34 +157,38 @@ impl<'a> Json<'a> {
     /// The decoded string. None if this is not a string, or if it has a lone surrogate escape.
     #[must_use]
     pub fn as_str(self) -> Option<Cow<'a, str>> {
-        text::decode(text::content(self.0)?)
+        text::decode(text::content(self.text)?)
     }
 
     /// The number, if it is written as an integer and fits.
     #[must_use]
     pub fn as_u64(self) -> Option<u64> {
-        self.0.parse().ok()
+        self.text.parse().ok()
     }
 
     /// The number, if it is written as an integer and fits.
     #[must_use]
     pub fn as_i64(self) -> Option<i64> {
-        self.0.parse().ok()
+        self.text.parse().ok()
     }
 
     /// True if both are the same value: white space and the spelling of strings do not count; key order, duplicate
     /// keys and the spelling of numbers do. Equivalent to comparing the minified texts, without writing them.
     #[must_use]
     pub fn same(self, other: Json<'_>) -> bool {
-        self.0 == other.0
-            || scan::Tokens::new(self.0)
+        self.text == other.text
+            || scan::Tokens::new(self.text)
                 .map(text::Canonical)
-                .eq(scan::Tokens::new(other.0).map(text::Canonical))
+                .eq(scan::Tokens::new(other.text).map(text::Canonical))
     }
 
     /// Appends this value without white space.
     pub fn write_minified(self, out: &mut String) {
-        write::minified(self.0, out);
+        if self.is_minified {
+            out.push_str(self.text);
+        } else {
+            write::minified(self.text, out);
+        }
     }
 
     /// Appends what Python writes with `json.dumps(value, indent=2, ensure_ascii=False)`, for a value that is nested
@@ -181,13 +198,13 @@ impl<'a> Json<'a> {
     /// are kept, and a lone surrogate becomes an escape instead of invalid UTF-8. A file that Python wrote comes out
     /// byte for byte.
     pub fn write_python(self, level: usize, out: &mut String) {
-        write::python(self.0, level, out);
+        write::python(self.text, level, out);
     }
 
     /// This value without white space. See [`Json::write_minified`].
     #[must_use]
     pub fn minified(self) -> String {
-        let mut out = String::with_capacity(self.0.len());
+        let mut out = String::with_capacity(self.text.len());
         self.write_minified(&mut out);
         out
     }
@@ -195,7 +212,7 @@ impl<'a> Json<'a> {
     /// This value as Python writes it. See [`Json::write_python`].
     #[must_use]
     pub fn to_python(self) -> String {
-        let mut out = String::with_capacity(self.0.len());
+        let mut out = String::with_capacity(self.text.len());
         self.write_python(0, &mut out);
         out
     }

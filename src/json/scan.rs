@@ -7,13 +7,15 @@ use super::JsonError;
 /// The number of levels that arrays and objects may be nested.
 pub const MAX_DEPTH: usize = 1000;
 
-/// Checks that `bytes` (UTF-8) hold exactly one JSON value, and returns where it is.
-pub(super) fn check(bytes: &[u8]) -> Result<Range<usize>, JsonError> {
+/// Checks that `bytes` (UTF-8) hold exactly one JSON value. Returns where it is, and whether it has neither white space
+/// nor escapes.
+pub(super) fn check(bytes: &[u8]) -> Result<(Range<usize>, bool), JsonError> {
     let mut scanner = Scanner {
         bytes,
         at: 0,
         depth: 0,
         objects: [0; MAX_DEPTH.div_ceil(64)],
+        is_minified: true,
     };
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return scanner.fail("a byte order mark is not allowed");
@@ -26,7 +28,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Range<usize>, JsonError> {
     if scanner.at < bytes.len() {
         return scanner.fail("nothing may follow the value");
     }
-    Ok(start..end)
+    Ok((start..end, scanner.is_minified))
 }
 
 struct Scanner<'a> {
@@ -35,6 +37,7 @@ struct Scanner<'a> {
     depth: usize,
     /// One bit for each open container, set for an object.
     objects: [u64; MAX_DEPTH.div_ceil(64)],
+    is_minified: bool,
 }
 
 impl Scanner<'_> {
@@ -142,6 +145,7 @@ impl Scanner<'_> {
     }
 
     fn escape(&mut self) -> Result<(), JsonError> {
+        self.is_minified = false;
         self.at += 1;
         match self.peek() {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
@@ -209,7 +213,9 @@ impl Scanner<'_> {
 
     #[inline]
     fn space(&mut self) {
-        self.at = space_end(self.bytes, self.at);
+        let from = self.at;
+        self.at = space_end(self.bytes, from);
+        self.is_minified &= self.at == from;
     }
 
     #[inline]

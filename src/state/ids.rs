@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// The most ranges in a block: what a change of a shared set copies.
-const BLOCK: usize = 1024;
+const BLOCK: usize = 256;
 
 type Range = (u64, u64);
 
@@ -15,6 +15,9 @@ type Range = (u64, u64);
 pub(crate) struct IdSet {
     /// Disjoint, not touching, ascending; both ends inclusive. No block is empty.
     blocks: Arc<Vec<Arc<Vec<Range>>>>,
+    /// The last block, apart from the others: nearly every change is here, and need not copy the list of them. Only an empty
+    /// set has an empty one.
+    tail: Arc<Vec<Range>>,
     len: u64,
 }
 
@@ -37,8 +40,10 @@ impl From<IdSet> for Flat {
 impl From<Flat> for IdSet {
     fn from(flat: Flat) -> Self {
         let blocks = flat.ranges.chunks(BLOCK);
+        let mut blocks: Vec<_> = blocks.map(|block| Arc::new(block.to_vec())).collect();
         Self {
-            blocks: Arc::new(blocks.map(|block| Arc::new(block.to_vec())).collect()),
+            tail: blocks.pop().unwrap_or_default(),
+            blocks: Arc::new(blocks),
             len: flat.len,
         }
     }
@@ -60,7 +65,7 @@ impl IdSet {
 
     /// The greatest id.
     pub(crate) fn last(&self) -> Option<u64> {
-        Some(self.blocks.last()?.last()?.1)
+        Some(self.tail.last()?.1)
     }
 
     pub(crate) fn contains(&self, id: u64) -> bool {
@@ -73,8 +78,7 @@ impl IdSet {
         if id > 0 && self.last() == Some(id - 1) {
             // The next id of a conversation, nearly always.
             self.len += 1;
-            let block = self.blocks.len() - 1;
-            if let Some((_, last)) = self.block(block).last_mut() {
+            if let Some((_, last)) = Arc::make_mut(&mut self.tail).last_mut() {
                 *last = id;
             }
             return true;
@@ -101,23 +105,37 @@ impl IdSet {
     }
 
     fn ranges(&self) -> impl Iterator<Item = Range> + '_ {
-        self.blocks.iter().flat_map(|block| block.iter().copied())
+        let blocks = self.blocks.iter().flat_map(|block| block.iter());
+        blocks.chain(self.tail.iter()).copied()
+    }
+
+    /// How many blocks there are, the last one included.
+    fn count(&self) -> usize {
+        self.blocks.len() + usize::from(!self.tail.is_empty())
+    }
+
+    /// The ranges of a block; empty past the last one.
+    fn ranges_of(&self, block: usize) -> &[Range] {
+        match self.blocks.get(block) {
+            Some(ranges) => ranges,
+            None if block == self.blocks.len() => &self.tail,
+            None => &[],
+        }
     }
 
     /// Block and index of the first range that ends at `id` or later; one past the last block if there is none.
     fn find(&self, id: u64) -> (usize, usize) {
-        let ends_before =
-            |block: &Arc<Vec<Range>>| block.last().is_some_and(|(_, last)| *last < id);
-        let block = self.blocks.partition_point(ends_before);
-        let ranges = self.blocks.get(block);
-        (
-            block,
-            ranges.map_or(0, |ranges| ranges.partition_point(|(_, last)| *last < id)),
-        )
+        let ends_before = |ranges: &[Range]| ranges.last().is_some_and(|(_, last)| *last < id);
+        let mut block = self.blocks.partition_point(|ranges| ends_before(ranges));
+        if block == self.blocks.len() && ends_before(&self.tail) {
+            block += 1;
+        }
+        let ranges = self.ranges_of(block);
+        (block, ranges.partition_point(|(_, last)| *last < id))
     }
 
     fn get(&self, (block, index): (usize, usize)) -> Option<Range> {
-        self.blocks.get(block)?.get(index).copied()
+        self.ranges_of(block).get(index).copied()
     }
 
     fn before(&self, (block, index): (usize, usize)) -> Option<(usize, usize)> {
@@ -125,38 +143,52 @@ impl IdSet {
             return Some((block, index));
         }
         let block = block.checked_sub(1)?;
-        Some((block, self.blocks[block].len() - 1))
+        Some((block, self.ranges_of(block).len().checked_sub(1)?))
     }
 
     fn block(&mut self, block: usize) -> &mut Vec<Range> {
-        Arc::make_mut(&mut Arc::make_mut(&mut self.blocks)[block])
+        let ranges = if block < self.blocks.len() {
+            &mut Arc::make_mut(&mut self.blocks)[block]
+        } else {
+            &mut self.tail
+        };
+        Arc::make_mut(ranges)
     }
 
     fn remove(&mut self, (block, index): (usize, usize)) {
         self.block(block).remove(index);
-        if self.blocks[block].is_empty() {
-            Arc::make_mut(&mut self.blocks).remove(block);
+        if !self.ranges_of(block).is_empty() {
+            return;
+        }
+        let blocks = Arc::make_mut(&mut self.blocks);
+        if block < blocks.len() {
+            blocks.remove(block);
+        } else {
+            self.tail = blocks.pop().unwrap_or_default();
         }
     }
 
     /// Adds a range of one id before the range at `at`.
     fn add(&mut self, (block, index): (usize, usize), id: u64) {
-        let last = self.blocks.len().checked_sub(1);
-        let (block, index) = match last {
-            Some(last) if block > last => (last, self.blocks[last].len()),
-            Some(_) => (block, index),
-            None => {
-                self.blocks = Arc::new(vec![Arc::new(vec![(id, id)])]);
-                return;
-            }
+        let last = self.count().saturating_sub(1);
+        let (block, index) = if block > last {
+            (last, self.ranges_of(last).len())
+        } else {
+            (block, index)
         };
         let ranges = self.block(block);
         ranges.insert(index, (id, id));
         if ranges.len() > BLOCK {
             // Most sets grow at their end: it begins a block, so that those before stay full.
             let at = if index == BLOCK { BLOCK } else { BLOCK / 2 };
-            let rest = ranges.split_off(at);
-            Arc::make_mut(&mut self.blocks).insert(block + 1, Arc::new(rest));
+            let mut rest = Arc::new(ranges.split_off(at));
+            let blocks = Arc::make_mut(&mut self.blocks);
+            if block == blocks.len() {
+                std::mem::swap(&mut self.tail, &mut rest);
+                blocks.push(rest);
+            } else {
+                blocks.insert(block + 1, rest);
+            }
         }
     }
 }

@@ -19,20 +19,21 @@ fn message(thread: u64, n: u64) -> String {
     format!(r#"{{"role":"user","content":[{{"text":"{thread} {n}"}}]}}"#)
 }
 
-/// Threads append to one session, and the first sync fails that comes so many operations of the disk later; returns the
-/// disk and what was acknowledged: version and text.
-fn race(failure: Option<u64>) -> (SimDisk, BTreeSet<(u64, String)>) {
+/// Threads append to one session, and the first operation of the disk fails that can fail so and comes so many later;
+/// returns the disk and what was acknowledged: version and text. Segments are short: some appends roll, which syncs, too.
+fn race(failure: Option<(u64, Fault)>) -> (SimDisk, BTreeSet<(u64, String)>) {
     let disk = SimDisk::new();
     let store = Store::options()
         .storage(Arc::new(disk.clone()))
+        .segment_len(1200)
         .open("/s")
         .unwrap();
     let session = Arc::new(store.session("s").unwrap());
     session.append_json("a", "{}").unwrap();
-    if let Some(later) = failure {
-        // Only once, and the bytes count as clean: who tried again would be told that they are durable.
+    if let Some((later, fault)) = failure {
+        // Only once; after a sync the bytes count as clean: who tried again would be told that they are durable.
         let at = disk.operations() + later;
-        disk.set_faults(FaultPlan::none().once(at, Fault::SyncFailsClean));
+        disk.set_faults(FaultPlan::none().once(at, fault));
     }
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
     let threads: Vec<_> = (0..THREADS)
@@ -60,9 +61,13 @@ fn race(failure: Option<u64>) -> (SimDisk, BTreeSet<(u64, String)>) {
             })
         })
         .collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    let reader = {
+        let session = Arc::clone(&session);
+        // It writes what is buffered: a failure of that is met by nobody who waits for a sync.
+        shuttle::thread::spawn(move || (0..EACH).for_each(|_| drop(session.read())))
+    };
+    let threads = threads.into_iter().chain([reader]);
+    threads.for_each(|thread| thread.join().unwrap());
     std::mem::forget(session);
     let acknowledged = acknowledged.lock().unwrap().clone();
     (disk, acknowledged)
@@ -99,11 +104,18 @@ fn whoever_is_acknowledged_is_durable_and_versions_are_given_out_once() {
     shuttle::check_pct(check, 3_000, 3);
 }
 
+/// A thread that waited for others before its sync was acknowledged although its event was not written: a reader had
+/// tried to, and failed. And a thread that was woken up to sync for the rest, and had nothing to sync, left them asleep.
 #[test]
-fn a_failed_sync_fails_every_waiter() {
+fn a_failed_write_or_sync_fails_every_waiter() {
     let check = || {
         let later = shuttle::rand::thread_rng().gen_range(1..16_u64);
-        let (disk, acknowledged) = race(Some(later));
+        let fault = match shuttle::rand::thread_rng().gen_range(0..3_u8) {
+            0 => Fault::SyncFailsClean,
+            1 => Fault::Io,
+            _ => Fault::Full,
+        };
+        let (disk, acknowledged) = race(Some((later, fault)));
         assert!(
             acknowledged.is_subset(&durable(&disk)),
             "acknowledged, and not durable"

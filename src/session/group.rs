@@ -142,22 +142,19 @@ impl Group {
     ) -> Result<()> {
         let mut is_asleep = false;
         loop {
-            let Some(writer) = &inner.writer else {
-                return Ok(());
-            };
-            if writer.durable() >= version {
-                return Ok(());
-            }
-            if writer.check().is_err() {
-                let failed = io::Error::other("the shared sync failed");
-                return Err(self.unknown("fdatasync", failed));
+            if let Some(outcome) = self.outcome(&inner, version) {
+                // This thread may be the one that was woken up to sync for the rest.
+                if !inner.syncing {
+                    self.wake(inner);
+                }
+                return outcome;
             }
             let is_new = !std::mem::replace(&mut is_asleep, true);
             if is_new {
                 inner.arrive();
             }
             if !inner.syncing {
-                return self.lead(inner);
+                return self.lead(inner, version);
             }
             if is_new {
                 let thread = current();
@@ -173,34 +170,51 @@ impl Group {
         }
     }
 
+    /// What became of everything up to `version`, if that is known.
+    fn outcome(&self, inner: &Inner, version: Version) -> Option<Result<()>> {
+        let Some(writer) = &inner.writer else {
+            return Some(Ok(()));
+        };
+        if writer.durable() >= version {
+            return Some(Ok(()));
+        }
+        writer.check().is_err().then(|| {
+            let failed = io::Error::other("the shared write or sync failed");
+            Err(self.unknown("fdatasync", failed))
+        })
+    }
+
     /// Syncs for all that have come so far, and wakes them up.
-    fn lead<'s>(&'s self, mut inner: MutexGuard<'s, Inner>) -> Result<()> {
+    fn lead<'s>(&'s self, mut inner: MutexGuard<'s, Inner>, version: Version) -> Result<()> {
         inner.syncing = true;
         let inner = self.gather(inner);
-        let (mut inner, result) = self.sync(inner);
+        // Meanwhile somebody else may have written what was staged, and failed.
+        let (mut inner, result) = match self.outcome(&inner, version) {
+            Some(outcome) => (inner, outcome),
+            None => self.sync(inner),
+        };
         inner.syncing = false;
-        let woken = self.served(&mut inner);
-        drop(inner);
-        for thread in woken {
-            thread.unpark();
-        }
+        self.wake(inner);
         result
     }
 
-    /// Takes those out who need not sleep any more: whom the sync served, or everybody if nothing will be served again.
-    /// One of the others is to wake up, too, and syncs for the rest.
-    fn served(&self, inner: &mut Inner) -> Vec<Thread> {
+    /// Wakes those who need not sleep any more: whom a sync has served, or everybody if nothing will be served again.
+    /// One of the others wakes up, too, and syncs for the rest.
+    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
         let writer = inner.writer.as_ref().filter(|w| w.check().is_ok());
         let durable = writer.map_or(Version(u64::MAX), LogWriter::durable);
         if writer.is_some() {
             self.served.store(durable.0, Ordering::Release);
         }
         let me = current().id();
+        inner.sleepers.retain(|s| s.thread.id() != me);
         let count = inner.sleepers.partition_point(|s| s.version <= durable);
-        let served = inner.sleepers.drain(..count).map(|s| s.thread);
-        let mut woken: Vec<_> = served.filter(|thread| thread.id() != me).collect();
+        let mut woken: Vec<_> = inner.sleepers.drain(..count).map(|s| s.thread).collect();
         woken.extend(inner.sleepers.first().map(|s| s.thread.clone()));
-        woken
+        drop(inner);
+        for thread in woken {
+            thread.unpark();
+        }
     }
 
     /// Waits until as many threads have come as shared the last sync, so that they share this one, too: as long as that

@@ -27,7 +27,7 @@ fn whatever_happens_to_the_files_repair_keeps_what_could_be_read_and_the_session
     let victims = Victims::new().unwrap();
     let (mut repaired, mut failed) = (0, Vec::new());
     for seed in REGRESSIONS.into_iter().chain(first..first + count) {
-        match victims.damage_and_repair(&mut Seeded::new(seed)) {
+        match victims.damage_and_repair(true, &mut Seeded::new(seed)) {
             Ok(damaged) => repaired += u64::from(damaged),
             Err(error) => failed.push(format!("seed {seed}: {error}")),
         }

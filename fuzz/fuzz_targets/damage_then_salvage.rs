@@ -1,4 +1,5 @@
 //! Damage of any kind to a good log: nothing wrong is ever read, and repair keeps every event that could be read.
+//! Forged checksums are left to `tests/damage_swarm.rs`.
 
 #![no_main]
 
@@ -11,7 +12,7 @@ use sessionlog::sim::harness::Victims;
 fuzz_target!(|bytes: &[u8]| {
     static VICTIMS: OnceLock<Victims> = OnceLock::new();
     let victims = VICTIMS.get_or_init(|| Victims::new().expect("logs"));
-    if let Err(broken) = victims.damage_and_repair(&mut Bytes::new(bytes)) {
+    if let Err(broken) = victims.damage_and_repair(false, &mut Bytes::new(bytes)) {
         panic!("{broken}");
     }
 });

@@ -12,12 +12,22 @@ use crate::storage::{OpenMode, Storage};
 /// Where the epoch is in a frame's header.
 const EPOCH: Range<usize> = 36..40;
 
+/// How many kinds of damage there are, and which of them forge, ascending.
+const KINDS: u64 = 20;
+const FORGERIES: [u64; 3] = [10, 11, 19];
+
 impl SimDisk {
     /// Damages one of the files in `dir`, a session's directory, in a way that `choice` chooses. Files that it puts there
     /// come from the same directory or are among `strangers`, which are paths of files elsewhere on this disk.
     ///
-    /// Returns whether frames with good checksums may now say what nobody has written.
-    pub fn wreck(&self, dir: &Path, strangers: &[PathBuf], choice: &mut dyn Choice) -> bool {
+    /// Returns whether frames with good checksums may now say what nobody has written in this log; never if not `forges`.
+    pub fn wreck(
+        &self,
+        dir: &Path,
+        strangers: &[PathBuf],
+        forges: bool,
+        choice: &mut dyn Choice,
+    ) -> bool {
         let mut files = self.files();
         files.retain(|path| path.starts_with(dir));
         let Some(path) = pick(&files, choice) else {
@@ -30,7 +40,16 @@ impl SimDisk {
         );
         let near = first..len.min(first + 1 + second % 700);
         let far = first.min(second)..first.max(second);
-        let kind = choice.choose("damage", 20);
+        let kind = if forges {
+            choice.choose("damage", KINDS)
+        } else {
+            let honest = KINDS - FORGERIES.len() as u64;
+            let kind = choice.choose("damage", honest);
+            // The number of the kind among all of them.
+            FORGERIES
+                .iter()
+                .fold(kind, |kind, forgery| kind + u64::from(*forgery <= kind))
+        };
         // What does not fit the file is refused, and does nothing.
         let _ = match kind {
             0 => self.flip_bit(&path, first * 8 + second % 8),
@@ -66,7 +85,7 @@ impl SimDisk {
                 self.put(&to, self.peek(&other)?)
             }),
         };
-        matches!(kind, 10 | 11 | 19)
+        FORGERIES.contains(&kind)
     }
 
     /// Makes a file, or puts other bytes into it; its bytes and its name are durable then.

@@ -39,17 +39,18 @@ impl Victims {
     }
 
     /// Damages a copy of one of the logs as `choice` says, repairs it, and goes on with its session. Returns whether there
-    /// was anything to repair.
+    /// was anything to repair. If `forges`, some damage has checksums that fit: an event that can be read in between may
+    /// then be set aside by the repair, though that is rare.
     ///
     /// Errors: the guarantee that was broken, in words.
-    pub fn damage_and_repair(&self, choice: &mut dyn Choice) -> Result<bool, String> {
+    pub fn damage_and_repair(&self, forges: bool, choice: &mut dyn Choice) -> Result<bool, String> {
         let Self(victims) = self;
         let victim = &victims[choice.choose("log", victims.len() as u64) as usize];
         // Everything is durable: a crash only makes a copy.
         let disk = victim.disk.crash(Policy::Nothing, &mut Seeded::new(0));
         let mut forged = false;
         for _ in 0..=choice.choose("how many", 5) {
-            forged |= disk.wreck(Path::new(DIR), &victim.strangers, choice);
+            forged |= disk.wreck(Path::new(DIR), &victim.strangers, forges, choice);
         }
         let store = open(&disk).map_err(in_words)?;
         let before = events(&store).unwrap_or_default();

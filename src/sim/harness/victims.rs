@@ -48,13 +48,13 @@ impl Victims {
         let victim = &victims[choice.choose("log", victims.len() as u64) as usize];
         // Everything is durable: a crash only makes a copy.
         let disk = victim.disk.crash(Policy::Nothing, &mut Seeded::new(0));
-        let mut forged = false;
+        let mut is_forged = false;
         for _ in 0..=choice.choose("how many", 5) {
-            forged |= disk.wreck(Path::new(DIR), &victim.strangers, forges, choice);
+            is_forged |= disk.wreck(Path::new(DIR), &victim.strangers, forges, choice);
         }
         let store = open(&disk).map_err(in_words)?;
         let before = events(&store).unwrap_or_default();
-        for (version, event) in before.iter().filter(|_| !forged) {
+        for (version, event) in before.iter().filter(|_| !is_forged) {
             if victim.good.get(version) != Some(event) {
                 return Err(format!("wrong data at version {version}: {event}"));
             }
@@ -63,7 +63,7 @@ impl Victims {
             // Damage before a snapshot does not hinder a writer; `verify` finds it.
             Ok(()) => !store.verify(ID).is_ok_and(|report| report.is_ok()),
             Err(Error::Damaged { .. }) => true,
-            Err(_) if forged || before.is_empty() => return Ok(false),
+            Err(_) if is_forged || before.is_empty() => return Ok(false),
             Err(error) => return Err(format!("{error}, with {before:?}")),
         };
         if is_damaged {
@@ -72,14 +72,14 @@ impl Victims {
                 // No file has anything of it.
                 Err(Error::NotFound(_)) if before.is_empty() => {}
                 // A forged header says that a later release wrote it.
-                Err(Error::UnsupportedVersion { .. }) if forged => return Ok(false),
+                Err(Error::UnsupportedVersion { .. }) if is_forged => return Ok(false),
                 Err(error) => return Err(format!("it cannot be repaired: {error}")),
             }
         }
         match store.session(ID) {
             Ok(session) => goes_on(session, &store, &before)?,
             // It is the log of another session, or of a later release.
-            Err(Error::InvalidInput { .. } | Error::UnsupportedVersion { .. }) if forged => {}
+            Err(Error::InvalidInput { .. } | Error::UnsupportedVersion { .. }) if is_forged => {}
             Err(error) => return Err(format!("it is not repaired: {error}")),
         }
         Ok(is_damaged)

@@ -4,19 +4,32 @@
 use sessionlog::sim::Seeded;
 use sessionlog::sim::harness::Victims;
 
-/// Seeds that failed once; each tells a story.
-const REGRESSIONS: [u64; 6] = [
-    // Commits that do not link to each other: repair kept each of them, and the log stayed refused.
-    23,
-    // A salt in the header of the last segment that is not that of the log: only a writer met it.
-    6031,
-    // A commit that was moved behind a later one kept its old epoch when it was put in order, and was lost after that.
-    11_196,
-    // A corrected frame pushed out a segment behind it that began inside of it and had events of its own.
-    12_469,
-    // The tail was torn, so nobody said that the commits before it do not link to each other.
-    18_406, // One frame with a version far ahead hid all that came behind it.
-    27_842,
+/// Seeds that failed once, and what went wrong.
+const REGRESSIONS: [(u64, &str); 6] = [
+    (
+        23,
+        "commits that do not link to each other were kept, and the log stayed refused",
+    ),
+    (
+        6031,
+        "only a writer met a last segment whose header has another salt",
+    ),
+    (
+        11_196,
+        "a moved commit kept its old epoch when it was put in order",
+    ),
+    (
+        12_469,
+        "a corrected frame pushed out a segment that began inside of it",
+    ),
+    (
+        18_406,
+        "behind a torn tail nobody said that commits do not link",
+    ),
+    (
+        27_842,
+        "a frame with a version far ahead hid all that came behind it",
+    ),
 ];
 
 #[test]
@@ -26,10 +39,12 @@ fn whatever_happens_to_the_files_repair_keeps_what_could_be_read_and_the_session
     let count = number("SESSIONLOG_SEEDS", 300);
     let victims = Victims::new().unwrap();
     let (mut repaired, mut failed) = (0, Vec::new());
-    for seed in REGRESSIONS.into_iter().chain(first..first + count) {
+    let known = REGRESSIONS.into_iter();
+    let new = (first..first + count).map(|seed| (seed, "new"));
+    for (seed, story) in known.chain(new) {
         match victims.damage_and_repair(true, &mut Seeded::new(seed)) {
             Ok(damaged) => repaired += u64::from(damaged),
-            Err(error) => failed.push(format!("seed {seed}: {error}")),
+            Err(error) => failed.push(format!("seed {seed} ({story}): {error}")),
         }
     }
     println!("{count} logs, {repaired} of them repaired");

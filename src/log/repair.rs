@@ -267,7 +267,7 @@ impl Job<'_> {
             time_us: self.scanned.time_us,
         };
         let before = self.scanned.segments.iter().rev().find(|s| s.base < base);
-        let epoch = before.map_or(0, |_| 0);
+        let epoch = before.map_or(0, |end| end.epoch);
         let storage = &*self.log.storage;
         let target = (!self.dry_run).then_some(storage);
         let mut new = Rebuild::begin(target, &path, &header, stamp, epoch)?;

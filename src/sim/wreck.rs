@@ -147,7 +147,7 @@ fn change_frame(bytes: &mut [u8], first: u64, second: u64) {
     frame.copy_from_slice(&good);
 }
 
-/// Changes a byte of a segment's header, in one of the fields behind its identity, and gives it a checksum that fits.
+/// Changes a byte of a segment's header, and gives it a checksum that fits.
 fn change_header_and_mend(bytes: &mut [u8], second: u64) {
     let Some(header) = bytes.get_mut(..SEGMENT_HEADER_LEN) else {
         return;
